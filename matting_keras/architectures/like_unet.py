@@ -1,0 +1,140 @@
+"""LikeUnet: a U-Net whose skips start after the pools, so nothing wide runs at full resolution.
+
+Five encoder steps (convolution, max-pool) and five decoder steps (convolution, transposed
+convolution at stride 1, bilinear doubling); skips join at 1/16 to 1/2 of the input size.
+
+Source: toytag/humanMatting, MIT licence: networks Night, Dark and Dark-Light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from matting_keras.errors import InputError
+from matting_keras.layers import AsymmetricConv2D, TwoClassAlpha, Upsample2x
+
+
+@dataclass(frozen=True)
+class LikeUnetSpec:
+    """What tells the members of the family apart.
+
+    Attributes:
+        channels: of the input: 3 for RGB, 1 for gray.
+        stem: filters of a plain convolution before the encoder, or None for no such stem.
+        encoder: filters of the five encoder convolutions.
+        decoder: filters of the five decoder steps: convolution, transposed convolution.
+        norm: "all" puts BatchNormalization after every encoder and decoder convolution,
+            "middle" only one between encoder and decoder.
+    """
+
+    channels: int
+    stem: int | None
+    encoder: tuple[int, ...]
+    decoder: tuple[tuple[int, int], ...]
+    norm: str
+
+
+_LARGE = {
+    "stem": None,
+    "encoder": (16, 32, 64, 128, 256),
+    "decoder": ((256, 128), (128, 64), (64, 32), (32, 16), (16, 8)),
+    "norm": "middle",
+}
+_SMALL = {
+    "stem": 8,
+    "encoder": (16, 32, 32, 32, 64),
+    "decoder": ((64, 64), (32, 32), (32, 32), (32, 32), (16, 16)),
+    "norm": "all",
+}
+SPECS = {
+    "night": LikeUnetSpec(channels=3, **_LARGE),
+    "dark": LikeUnetSpec(channels=1, **_LARGE),
+    "night-lite": LikeUnetSpec(channels=3, **_SMALL),
+    "dark-light": LikeUnetSpec(channels=1, **_SMALL),
+}
+
+
+def like_unet(
+    name: str,
+    *,
+    asymmetric: bool = False,
+    branch_norm: bool = False,
+    original: bool = False,
+) -> keras.Model:
+    """Build a member of the family.
+
+    Args:
+        name: "night", "dark", "night-lite" or "dark-light".
+        asymmetric: learn the ten encoder and decoder convolutions as asymmetric blocks.
+        branch_norm: give each branch of those blocks a BatchNormalization (ACNet's own form).
+        original: build the published form, for its weights: values go unscaled into the first
+            convolution, and the head has two classes, read as alpha. Ours scales by 1/255
+            inside the network, which keeps half precision accurate, and ends in one sigmoid
+            channel: the same function of the two logits with nine parameters fewer.
+
+    Returns:
+        A functional model from raw 0..255 values (batch, height, width, channels), sides
+        multiples of 32, to alpha (batch, height, width, 1) in 0..1, float32 under any policy.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in SPECS:
+        raise InputError(f"no LikeUnet is called {name!r}; there are {', '.join(SPECS)}.")
+    spec = SPECS[name]
+
+    def convolution(x, index: int, filters: int):
+        activation = "relu" if spec.norm == "middle" else None
+        if asymmetric:
+            layer = AsymmetricConv2D(
+                filters, branch_norm=branch_norm, activation=activation, name=f"conv{index}"
+            )
+        else:
+            layer = layers.Conv2D(
+                filters, 3, padding="same", activation=activation, name=f"conv{index}"
+            )
+        return normalised(layer(x), f"conv{index}")
+
+    def transposed(x, index: int, filters: int):
+        activation = "relu" if spec.norm == "middle" else None
+        layer = layers.Conv2DTranspose(
+            filters, 3, padding="same", activation=activation, name=f"transposed{index}"
+        )
+        return normalised(layer(x), f"transposed{index}")
+
+    def normalised(x, name: str):
+        if spec.norm == "middle":
+            return x
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    image = x = keras.Input((None, None, spec.channels), name="image")
+    if not original:
+        x = layers.Rescaling(1 / 255, dtype="float32", name="scale")(x)
+    if spec.stem:
+        x = layers.Conv2D(spec.stem, 3, padding="same", activation="relu", name="stem")(x)
+    skips = []
+    for step, filters in enumerate(spec.encoder, 1):
+        x = convolution(x, step, filters)
+        x = layers.MaxPooling2D(2, name=f"pool{step}")(x)
+        skips.append(x)
+    if spec.norm == "middle":
+        x = layers.BatchNormalization(name="middle_norm")(x)
+    skips.pop()
+    for step, (filters, narrower) in enumerate(spec.decoder, 1):
+        x = convolution(x, 5 + step, filters)
+        x = transposed(x, step, narrower)
+        x = Upsample2x(name=f"up{step}")(x)
+        if skips:
+            x = layers.Concatenate(name=f"join{step}")([skips.pop(), x])
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="head")(x)
+    # The last layer stays in float32: half precision cannot tell 0.9995 from 1.
+    if original:
+        logits = layers.Conv2D(2, 1, dtype="float32", name="logits")(x)
+        alpha = TwoClassAlpha(dtype="float32", name="alpha")(logits)
+    else:
+        alpha = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="alpha")(x)
+    return keras.Model(image, alpha, name=name)

@@ -1,0 +1,115 @@
+"""`matting-keras COMMAND`, the same as `python -m matting_keras COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matting_keras import __version__
+from matting_keras.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns 0, or 1 after a message on stderr."""
+    flags = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        flags.run(flags)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their flags."""
+    top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    export = _command(commands, "export", _export, "fuse, fold, write, verify")
+    export.add_argument("weights", help="a .keras file or a preset's name")
+    export.add_argument(
+        "--format",
+        default="onnx",
+        choices=("onnx", "saved_model", "keras", "litert", "openvino"),
+    )
+    export.add_argument("--output", required=True, metavar="PATH")
+
+    convert = _command(commands, "convert", _convert, "other projects' weights into ours")
+    convert.add_argument("file", help="a LikeUnet .h5 weights file")
+    convert.add_argument("--arch", required=True, metavar="NAME")
+    convert.add_argument("--output", required=True, metavar="FILE.keras")
+
+    evaluate = _command(commands, "evaluate", _evaluate, "scores on photos with known alpha")
+    evaluate.add_argument("weights", nargs="+", help="presets, .onnx or .keras files")
+    evaluate.add_argument("--data", required=True, nargs="+", metavar="DIR")
+    evaluate.add_argument(
+        "--people",
+        default="all",
+        choices=("all", "held-back"),
+        help="held-back: only those that training on the same folder keeps for validation",
+    )
+    evaluate.add_argument("--area", type=int, help="input height times width, in pixels")
+    evaluate.add_argument("--json", metavar="FILE", help="also write every photo's figures")
+
+    _command(commands, "info", _info, "networks and shipped weights")
+    return top
+
+
+def _command(commands, name: str, run: Callable, summary: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=f"{summary}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def _export(flags: argparse.Namespace) -> None:
+    from matting_keras.atomic import atomic_path
+    from matting_keras.export import describe, export
+    from matting_keras.weights.files import load
+
+    model = load(flags.weights)
+    print(export(model, flags.output, flags.format))
+    with atomic_path(Path(flags.output).with_suffix(".json")) as path:
+        path.write_text(describe(model), encoding="utf-8")
+
+
+def _convert(flags: argparse.Namespace) -> None:
+    from matting_keras.weights.convert import convert_legacy
+    from matting_keras.weights.files import save
+
+    output = Path(flags.output)
+    if output.suffix != ".keras":
+        raise InputError(f"--output {output}: must end in .keras.")
+    model = convert_legacy(flags.file, flags.arch)
+    save(model, output)
+    print(f"{output}: {model.name}, {model.count_params():,} parameters")
+
+
+def _evaluate(flags: argparse.Namespace) -> None:
+    from matting_keras.evaluate import evaluate, write_json
+
+    done = []
+    for folder in flags.data:
+        for weights in flags.weights:
+            done.append(evaluate(weights, folder, people=flags.people, area=flags.area))
+            print(done[-1], flush=True)
+    if flags.json:
+        write_json(done, flags.json)
+
+
+def _info(flags: argparse.Namespace) -> None:
+    from matting_keras.architectures.registry import ARCHITECTURES
+    from matting_keras.weights.presets import PRESETS
+
+    for name, architecture in ARCHITECTURES.items():
+        preset = PRESETS.get(name)
+        shipped = f"weights: {preset.licence}, from {preset.data}" if preset else "no weights yet"
+        print(f"{name:12} {architecture.summary}; {shipped}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

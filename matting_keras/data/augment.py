@@ -1,0 +1,148 @@
+"""Changes that a photo may undergo without its person becoming somebody else.
+
+Geometry moves photo and alpha together, as channels of one picture: Keras' own layers resample
+masks with nearest neighbours, which would turn soft hair hard. Everything is drawn from a stateless
+seed, so sample k of a run is the same whoever computes it and whenever.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass
+class AugmentConfig:
+    """How strongly to change photos; probabilities in 0..1.
+
+    Attributes:
+        flip: probability of mirroring left and right.
+        zoom: smallest and largest magnification, relative to the photo just filling the shape.
+        rotate: largest turn, in degrees.
+        shift: largest shift, as a share of the sides.
+        brightness: largest shift, in levels of 255.
+        contrast: largest change of slope, as a share.
+        gamma: largest exponent away from 1, as a logarithm.
+        colour: largest change of each channel's gain and of saturation, as a share.
+        blur: probability of a Gaussian blur of 0.5 to 1.5 pixels.
+        noise: probability of sensor noise of up to 12 levels.
+        jpeg: probability of JPEG compression of quality 30 to 95.
+        grayscale: probability of losing colour.
+        composite: probability of being placed in front of another background.
+        empty: probability of being replaced by a scene without people.
+    """
+
+    flip: float = 0.5
+    zoom: tuple[float, float] = (0.85, 1.5)
+    rotate: float = 12.0
+    shift: float = 0.08
+    brightness: float = 30.0
+    contrast: float = 0.25
+    gamma: float = 0.25
+    colour: float = 0.15
+    blur: float = 0.1
+    noise: float = 0.15
+    jpeg: float = 0.15
+    grayscale: float = 0.1
+    composite: float = 0.3
+    empty: float = 0.02
+
+
+def warp(photo: tf.Tensor, shape: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tf.Tensor:
+    """Flip, zoom, turn and shift a photo into a shape of given size, aspect kept.
+
+    Args:
+        photo: (height, width, channels), any numeric type.
+        shape: the wanted (height, width), int32.
+        config: how strongly.
+        seed: int32 of shape (2,).
+
+    Returns:
+        float32 (shape[0], shape[1], channels); what lies outside the photo is its reflection.
+    """
+    draw = tf.random.stateless_uniform((5,), seed, -1.0, 1.0)
+    flip = tf.where(tf.abs(draw[0]) < config.flip, -1.0, 1.0)
+    low, high = math.log(config.zoom[0]), math.log(config.zoom[1])
+    zoom = tf.exp(low + (draw[1] + 1) / 2 * (high - low))
+    angle = draw[2] * config.rotate * math.pi / 180
+    size = tf.cast(tf.shape(photo)[:2], tf.float32)
+    target = tf.cast(shape, tf.float32)
+    # Pixels of the photo per pixel of the target: at zoom 1 the photo just fills the shape.
+    step = tf.reduce_min(size / target) / zoom
+    cos, sin = tf.cos(angle) * step, tf.sin(angle) * step
+    centre = (size - 1) / 2 + draw[3:5] * config.shift * size
+    middle = (target - 1) / 2
+    a, b, d, e = cos * flip, -sin, sin * flip, cos
+    transform = tf.stack(
+        [
+            *(a, b, centre[1] - a * middle[1] - b * middle[0]),
+            *(d, e, centre[0] - d * middle[1] - e * middle[0]),
+            *(0.0, 0.0),
+        ]
+    )
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(photo, tf.float32)[None],
+        transforms=transform[None],
+        output_shape=shape,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+        fill_value=0.0,
+    )[0]
+
+
+def recolour(image: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tf.Tensor:
+    """Change light, colour and the camera's quality.
+
+    Args:
+        image: float32 (height, width, 1 or 3), 0..255.
+        config: how strongly.
+        seed: int32 of shape (2,).
+
+    Returns:
+        float32 of the same shape, 0..255.
+    """
+    draw = tf.random.stateless_uniform((12,), seed, -1.0, 1.0)
+    chance = (draw[6:] + 1) / 2
+    if image.shape[-1] == 3:
+        gray = tf.reduce_sum(image * [0.299, 0.587, 0.114], -1, keepdims=True)
+        keep = tf.where(chance[0] < config.grayscale, 0.0, 1 + draw[0] * config.colour)
+        image = gray + (image - gray) * keep
+        image = image * (1 + draw[1:4] * config.colour)
+    gamma = tf.exp(draw[4] * config.gamma)
+    image = tf.pow(tf.clip_by_value(image / 255, 1e-4, 1.0), gamma) * 255
+    extra = tf.random.stateless_uniform((2,), seed + 1, -1.0, 1.0)
+    mean = tf.reduce_mean(image)
+    image = mean + (image - mean) * (1 + extra[0] * config.contrast)
+    image = image + extra[1] * config.brightness
+    image = tf.cond(chance[1] < config.blur, lambda: _blur(image, chance[2] + 0.5), lambda: image)
+    image = tf.cond(
+        chance[3] < config.noise,
+        lambda: image + _noise(tf.shape(image), chance[4] * 12, seed),
+        lambda: image,
+    )
+    image = tf.clip_by_value(image, 0.0, 255.0)
+    return tf.cond(chance[5] < config.jpeg, lambda: _jpeg(image, seed + 2), lambda: image)
+
+
+def _blur(image: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+    taps = tf.exp(-(tf.range(-3.0, 4.0) ** 2) / (2 * sigma**2))
+    taps = taps / tf.reduce_sum(taps)
+    channels = image.shape[-1]
+    padded = tf.pad(image, ((3, 3), (3, 3), (0, 0)), mode="REFLECT")[None]
+    for kernel in (taps[:, None], taps[None, :]):
+        kernel = tf.tile(kernel[:, :, None, None], (1, 1, channels, 1))
+        padded = tf.nn.depthwise_conv2d(padded, kernel, (1, 1, 1, 1), "VALID")
+    return padded[0]
+
+
+def _noise(shape: tf.Tensor, sigma: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return tf.random.stateless_normal(shape, seed + 3) * sigma
+
+
+def _jpeg(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(tf.round(image), tf.uint8)
+    values = tf.image.stateless_random_jpeg_quality(values, 30, 95, seed)
+    values = tf.ensure_shape(values, image.shape)
+    return tf.cast(values, tf.float32)

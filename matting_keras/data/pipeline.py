@@ -1,0 +1,185 @@
+"""tf.data pipelines: multi-aspect batches for training, fixed ones for validation.
+
+The order of samples is a plan that follows from the seed alone. Step k of a run therefore sees the
+same photos, changed in the same way, whether the run was interrupted before or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from matting_keras.data.augment import AugmentConfig, recolour, warp
+from matting_keras.data.compose import over
+from matting_keras.data.store import Store
+from matting_keras.errors import InputError
+from matting_keras.geometry import fit_inside, nearest_bucket
+
+Shapes = Sequence[tuple[int, int]]
+
+
+def training_batches(
+    store: Store,
+    sizes: Sequence[tuple[int, int]],
+    shapes: Shapes,
+    batch_size: int,
+    *,
+    seed: int,
+    config: AugmentConfig,
+    scenes: Store | None = None,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of (image, alpha); each batch has one of `shapes`.
+
+    Args:
+        store: the photos.
+        sizes: their (height, width); a photo goes to the shape with the nearest aspect ratio.
+        shapes: the closed set of (height, width).
+        batch_size: photos per batch.
+        seed: decides order and augmentation.
+        config: augmentation.
+        scenes: pictures without people for compositing, or None for none.
+        first_step: how many batches to leave out, for a run that goes on.
+
+    Returns:
+        A dataset of image float32 (batch, height, width, channels) in 0..255 and alpha float32
+        (batch, height, width, 1) in 0..1.
+
+    Raises:
+        InputError: fewer photos than one batch.
+    """
+    if len(store) < batch_size:
+        raise InputError(
+            f"{len(store)} photos for training are fewer than one batch of {batch_size}; add "
+            "photos or pass a smaller batch (trainer.batch_size=N)."
+        )
+    wanted = np.array([shapes.index(nearest_bucket(*size, shapes)) for size in sizes])
+
+    def samples() -> Iterator[tuple]:
+        for step, (bucket, indices) in enumerate(plan(wanted, batch_size, seed)):
+            if step >= first_step:
+                for place, index in enumerate(indices):
+                    yield index, shapes[bucket], (seed, step * batch_size + place)
+
+    signature = (
+        tf.TensorSpec((), tf.int32),
+        tf.TensorSpec((2,), tf.int32),
+        tf.TensorSpec((2,), tf.int32),
+    )
+    changed = _changer(store, scenes, config)
+    dataset = tf.data.Dataset.from_generator(samples, output_signature=signature)
+    dataset = dataset.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(4)
+
+
+def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Which photos make up which batch, for ever: every epoch a new order, no photo twice.
+
+    Photos that do not fill a batch of their shape are carried over into the next epoch, so none
+    is starved and no batch is short.
+
+    Args:
+        wanted: the number of each photo's shape, int (N,).
+        batch_size: photos per batch.
+        seed: decides the order.
+
+    Yields:
+        The number of a shape and `batch_size` photo indices.
+    """
+    waiting: dict[int, list[int]] = {int(b): [] for b in np.unique(wanted)}
+    epoch = 0
+    while True:
+        for index in np.random.default_rng((seed, epoch)).permutation(len(wanted)):
+            queue = waiting[int(wanted[index])]
+            queue.append(int(index))
+            if len(queue) == batch_size:
+                yield int(wanted[index]), np.array(queue, "int32")
+                queue.clear()
+        epoch += 1
+
+
+def validation_batches(
+    store: Store, sizes: Sequence[tuple[int, int]], shapes: Shapes, batch_size: int
+) -> tf.data.Dataset:
+    """Every photo once, unchanged but for its size, aspect kept; the rest is its last row or column.
+
+    Sizes are fixed, so the figures can be compared from epoch to epoch and from run to run.
+
+    Args:
+        store: the photos held back.
+        sizes: their (height, width).
+        shapes: the closed set of (height, width).
+        batch_size: photos per batch; the last batch of a shape may be smaller.
+    """
+    buckets: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        buckets.setdefault(nearest_bucket(*size, shapes), []).append(index)
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for shape, indices in sorted(buckets.items()):
+            for start in range(0, len(indices), batch_size):
+                photos = [fitted(store[i], shape) for i in indices[start : start + batch_size]]
+                batch = np.stack(photos).astype("float32")
+                yield batch[..., :-1], batch[..., -1:] / 255
+
+    signature = (
+        tf.TensorSpec((None, None, None, store.channels), tf.float32),
+        tf.TensorSpec((None, None, None, 1), tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    count = sum(math.ceil(len(indices) / batch_size) for indices in buckets.values())
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def fitted(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A packed photo scaled into a shape, aspect kept, its border repeated to fill the rest."""
+    inner, outer = fit_inside(*photo.shape[:2], shape)
+    resized = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(photo[..., c]).resize(inner[::-1], Image.Resampling.BILINEAR)
+            )
+            for c in range(photo.shape[-1])
+        ],
+        axis=-1,
+    )
+    around = ((0, outer[0] - inner[0]), (0, outer[1] - inner[1]), (0, 0))
+    return np.pad(resized, around, mode="edge")
+
+
+def _changer(store: Store, scenes: Store | None, config: AugmentConfig):
+    """The function that turns (index, shape, seed) into an augmented (image, alpha)."""
+    channels = store.channels
+    rough = tf.constant([sample.rough for sample in store.samples])
+
+    def fetch(from_store: Store, index: tf.Tensor) -> tf.Tensor:
+        photo = tf.numpy_function(lambda i: from_store[int(i)], [index], tf.uint8)
+        return tf.ensure_shape(photo, (None, None, channels + 1))
+
+    def changed(index, shape, seed):
+        moved = warp(fetch(store, index), shape, config, seed)
+        image, alpha = moved[..., :-1], moved[..., -1:] / 255
+        if scenes is not None:
+            draw = tf.random.stateless_uniform((2,), seed + 5)
+            image, alpha = tf.cond(
+                draw[0] < config.composite + config.empty,
+                lambda: composited(image, alpha, rough[index], shape, seed, draw),
+                lambda: (image, alpha),
+            )
+        image = recolour(image, config, seed + 7)
+        image.set_shape((None, None, channels))
+        alpha.set_shape((None, None, 1))
+        return image, tf.clip_by_value(alpha, 0.0, 1.0)
+
+    def composited(image, alpha, is_rough, shape, seed, draw):
+        chosen = tf.cast(draw[1] * len(scenes), tf.int32)
+        scene = warp(fetch(scenes, chosen), shape, config, seed + 11)[..., :-1]
+        # An empty scene is a composite with nobody in it.
+        alpha = tf.where(draw[0] < config.empty, tf.zeros_like(alpha), alpha)
+        return over(image, alpha, scene, is_rough, seed + 13)
+
+    return changed

@@ -1,0 +1,240 @@
+"""From a trained model to a file that runs elsewhere, with proof that it is the same function.
+
+Every export fuses and folds the model, puts the gray conversion of gray networks inside, writes
+the file beside its target, runs it at five sizes against the model that was given, and moves it
+into place only when the largest difference is within the tolerance.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from matting_keras.architectures.registry import ARCHITECTURES
+from matting_keras.errors import InputError
+from matting_keras.layers import Grayscale
+from matting_keras.reparameterize import fold
+from matting_keras.weights.files import check_finite
+
+FORMATS = ("onnx", "saved_model", "keras", "litert", "openvino")
+SIZES = ((1, 256, 256), (1, 512, 288), (1, 288, 512), (2, 32, 64), (3, 96, 160))
+"""Batch, height and width at which every export is checked."""
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export wrote and how far it is from what was given.
+
+    Attributes:
+        path: the file or folder written.
+        format: one of `FORMATS`.
+        parameters: of the model given, and of the model written.
+        layers: of the model given, and of the model written.
+        differences: the largest |alpha difference| at each (batch, height, width).
+        bytes: size on disk.
+    """
+
+    path: Path
+    format: str
+    parameters: tuple[int, int]
+    layers: tuple[int, int]
+    differences: dict[tuple[int, int, int], float]
+    bytes: int
+
+    @property
+    def largest(self) -> float:
+        return max(self.differences.values())
+
+    def __str__(self) -> str:
+        rows = [
+            f"  {batch} × {height} × {width}: {difference:.1e}"
+            for (batch, height, width), difference in self.differences.items()
+        ]
+        return "\n".join(
+            [
+                f"{self.path} ({self.format}, {self.bytes / 1e6:.2f} MB)",
+                f"  parameters {self.parameters[0]:,} trained, {self.parameters[1]:,} exported; "
+                f"layers {self.layers[0]} and {self.layers[1]}",
+                "largest difference of alpha between the trained model and this file:",
+                *rows,
+            ]
+        )
+
+
+def export(
+    model: keras.Model,
+    path: str | os.PathLike,
+    format: str = "onnx",
+    *,
+    tolerance: float = TOLERANCE,
+) -> Report:
+    """Fuse, fold, write and verify.
+
+    Args:
+        model: a network of this package, in training or inference form; it is not touched.
+        path: the file to write (for "saved_model" a folder).
+        format: one of `FORMATS`.
+        tolerance: the largest allowed difference of alpha.
+
+    Returns:
+        A `Report`; `print` it for the verification table.
+
+    Raises:
+        InputError: unknown format, NaN weights, a package that is missing, or a file whose
+            output differs by more than `tolerance` (nothing is left on disk then).
+    """
+    if format not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    check_finite(model, model.name)
+    folded = fold(model)
+    deployed = folded if format == "keras" else with_rgb_input(folded)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        written = workshop / path.name
+        WRITERS[format](deployed, written)
+        differences = verify(model, written, format)
+        worst = max(differences.values())
+        if not worst <= tolerance:
+            raise InputError(
+                f"{path}: the {format} file differs from the trained model by {worst:.1e}, more "
+                f"than {tolerance:.0e}; nothing was written. Please report this as a bug."
+            )
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(written, path)
+        for companion in workshop.iterdir():
+            os.replace(companion, path.parent / companion.name)
+    finally:
+        shutil.rmtree(workshop)
+    return Report(
+        path,
+        format,
+        (model.count_params(), folded.count_params()),
+        (len(model.layers), len(folded.layers)),
+        differences,
+        sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*"))),
+    )
+
+
+def with_rgb_input(model: keras.Model) -> keras.Model:
+    """The same network, taking RGB 0..255 (batch, height, width, 3) whatever it takes itself."""
+    if model.input_shape[-1] == 3:
+        return model
+    image = keras.Input((None, None, 3), name="image")
+    gray = Grayscale(dtype="float32", name="grayscale")(image)
+    return keras.Model(image, model(gray), name=model.name)
+
+
+def describe(model: keras.Model) -> str:
+    """A network's architecture as JSON that a person can read: one line a layer."""
+    rows = []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        sources = [t._keras_history.operation.name for t in inputs]
+        config = layer.get_config()
+        kept = ("filters", "kernel_size", "pool_size", "activation", "branch_norm", "scale")
+        row = {"name": layer.name, "layer": type(layer).__name__}
+        row |= {key: config[key] for key in kept if key in config}
+        if sources != [layer.name]:
+            row["inputs"] = sources
+        rows.append(row | {"parameters": layer.count_params()})
+    head = {
+        "architecture": model.name,
+        "input": "raw 0..255 values, batch × height × width × "
+        f"{model.input_shape[-1]}, sides multiples of 32",
+        "output": "alpha 0..1, batch × height × width × 1",
+        "parameters": model.count_params(),
+    }
+    lines = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
+    body = json.dumps(head, ensure_ascii=False, indent=2)[:-2]
+    return f'{body},\n  "layers": [\n{lines}\n  ]\n}}\n'
+
+
+def verify(model: keras.Model, path: Path, format: str) -> dict[tuple[int, int, int], float]:
+    """The largest difference of alpha between a model and an exported file, size by size."""
+    run = _runner(path, format, gray=model.input_shape[-1] == 1)
+    reference = with_rgb_input(model)
+    differences = {}
+    for size in SIZES:
+        images = np.random.default_rng(size[1]).uniform(0, 255, (*size, 3)).astype("float32")
+        # Half noise, half a smooth ramp: the network answers to both.
+        images[..., : size[2] // 2, :] = np.linspace(0, 255, size[1])[:, None, None]
+        wanted = np.array(reference(images, training=False), "float32")
+        differences[size] = float(np.abs(run(images) - wanted).max())
+    return differences
+
+
+def _runner(path: Path, format: str, gray: bool) -> Callable[[np.ndarray], np.ndarray]:
+    if format == "saved_model":
+        import tensorflow as tf
+
+        artifact = tf.saved_model.load(str(path))
+        return lambda images: np.array(artifact.serve(images))
+    if format == "keras":
+        model = keras.saving.load_model(path, compile=False)
+        reloaded = with_rgb_input(model)
+        return lambda images: np.array(reloaded(images))
+    from matting_keras.inference.runtimes import open_runtime
+
+    return open_runtime(path).run
+
+
+def _write_keras(model: keras.Model, path: Path) -> None:
+    model.save(path)
+
+
+def _write_saved_model(model: keras.Model, path: Path) -> None:
+    _called(model).export(path, format="tf_saved_model", verbose=False)
+
+
+def _write_litert(model: keras.Model, path: Path) -> None:
+    _called(model).export(path, format="litert", verbose=False)
+
+
+def _write_openvino(model: keras.Model, path: Path) -> None:
+    try:
+        import openvino  # noqa: F401
+    except ImportError as error:
+        raise InputError("openvino is not installed; pip install 'matting-keras[openvino]'.") from (
+            error
+        )
+    _called(model).export(str(path), format="openvino", verbose=False)
+
+
+def _write_onnx(model: keras.Model, path: Path) -> None:
+    from matting_keras.onnx_graph import write_onnx
+
+    write_onnx(_called(model), path, metadata(model.name))
+
+
+def metadata(architecture: str) -> dict[str, str]:
+    """What an exported file says about itself, for `Matter` to read."""
+    known = ARCHITECTURES.get(architecture)
+    facts = {"matting_keras.architecture": architecture}
+    return facts | ({"matting_keras.area": str(known.area)} if known else {})
+
+
+def _called(model: keras.Model) -> keras.Model:
+    # Keras refuses to export a functional model that has never been called.
+    model(np.zeros((1, 64, 64, model.input_shape[-1]), "float32"))
+    return model
+
+
+WRITERS = {
+    "onnx": _write_onnx,
+    "saved_model": _write_saved_model,
+    "keras": _write_keras,
+    "litert": _write_litert,
+    "openvino": _write_openvino,
+}

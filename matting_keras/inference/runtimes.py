@@ -1,0 +1,272 @@
+"""The engines that run a network: one `run(batch) -> alpha` for all of them.
+
+Every engine takes float32 RGB 0..255 (batch, height, width, 3), sides multiples of 32, and gives
+float32 alpha (batch, height, width, 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from matting_keras.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""BT.601 weights of red, green and blue; the same as `layers.colour.LUMA`, without Keras."""
+
+
+class Runtime(Protocol):
+    """A network ready to run.
+
+    Attributes:
+        name: of the engine, a key of `RUNTIMES`.
+        metadata: what the file says about itself; may be empty.
+    """
+
+    name: str
+    metadata: dict[str, str]
+
+    def run(self, batch: np.ndarray) -> np.ndarray: ...
+
+
+class OnnxRuntime:
+    """onnxruntime on the CPU, or on the GPU where its build has one."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path):
+        from matting_keras.inference.onnx_file import read_onnx
+
+        engine = _need("onnxruntime", "onnxruntime")
+        data, self.metadata = read_onnx(path)
+        options = engine.SessionOptions()
+        options.log_severity_level = 3
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        providers = [name for name in wanted if name in engine.get_available_providers()]
+        self._session = _opened(
+            lambda: engine.InferenceSession(data, options, providers=providers), path, self.name
+        )
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return self._session.run(["alpha"], {"image": batch})[0]
+
+
+class OpenVino:
+    """OpenVINO on the CPU, in float32: its own choice, bfloat16, moves alpha by up to 0.1."""
+
+    name = "openvino"
+
+    def __init__(self, path: Path):
+        engine = _need("openvino", "openvino")
+        self.metadata: dict[str, str] = {}
+        network: str | bytes = str(path)
+        if path.suffix.lower() == ".onnx":
+            from matting_keras.inference.onnx_file import read_onnx
+
+            network, self.metadata = read_onnx(path)
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        core = engine.Core()
+        compiled = _opened(
+            lambda: core.compile_model(core.read_model(network), "CPU", hints), path, self.name
+        )
+        inputs = [str(part.partial_shape) for part in compiled.inputs]
+        # A conversion from TensorFlow adds scalar outputs that mean nothing.
+        outputs = [part for part in compiled.outputs if part.partial_shape.rank.get_length()]
+        shapes = [*inputs, *(str(part.partial_shape) for part in outputs)]
+        if [shape.split(",")[-1] for shape in shapes] != ["3]", "1]"]:
+            raise InputError(_foreign(path, f"inputs and outputs of shapes {', '.join(shapes)}"))
+        self._output = outputs[0]
+        self._request = compiled.create_infer_request()
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return np.array(self._request.infer([batch], share_inputs=True)[self._output])
+
+
+class LiteRt:
+    """LiteRT (TensorFlow Lite) on the CPU."""
+
+    name = "litert"
+
+    def __init__(self, path: Path):
+        engine = _need("ai_edge_litert.interpreter", "ai-edge-litert")
+        self.metadata: dict[str, str] = {}
+        self._network = _opened(
+            lambda: engine.Interpreter(str(path), num_threads=os.cpu_count()), path, self.name
+        )
+        inputs, outputs = self._network.get_input_details(), self._network.get_output_details()
+        channels = [part["shape_signature"].tolist()[-1:] for part in (*inputs, *outputs)]
+        if channels != [[3], [1]]:
+            shapes = [part["shape_signature"].tolist() for part in (*inputs, *outputs)]
+            raise InputError(_foreign(path, f"inputs and outputs of shapes {shapes}"))
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._shape: tuple[int, ...] = ()
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        if batch.shape != self._shape:
+            self._network.resize_tensor_input(self._input, batch.shape)
+            self._network.allocate_tensors()
+            self._shape = batch.shape
+        self._network.set_tensor(self._input, batch)
+        self._network.invoke()
+        return self._network.get_tensor(self._output)
+
+
+class KerasRuntime:
+    """A Keras model called as a traced function; `predict` costs five times as much a picture."""
+
+    name = "keras"
+
+    def __init__(self, model: Path | keras.Model):
+        from matting_keras.weights.files import check_finite, load
+
+        self.metadata: dict[str, str] = {}
+        if isinstance(model, Path):
+            model = load(model)
+        else:
+            check_finite(model, f"the model {model.name!r}")
+        shape = model.input_shape
+        if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (1, 3):
+            raise InputError(
+                f"the model {model.name!r} takes {shape}; expected (batch, height, width, 1 or 3) "
+                "of raw 0..255 values, as from matting_keras.build()."
+            )
+        if shape[1:3] != (None, None):
+            raise InputError(
+                f"the model {model.name!r} takes only {shape[1]}x{shape[2]}; build it with "
+                "height and width None."
+            )
+        self._gray = shape[-1] == 1
+        self._call = _traced(model, shape[-1])
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        if self._gray:
+            batch = batch @ LUMA[:, None]
+        alpha = self._call(batch)
+        # A two-class head: the second class is the person.
+        return alpha[..., 1:] if alpha.shape[-1] == 2 else alpha
+
+
+RUNTIMES: dict[str, Callable[[Any], Runtime]] = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "litert": LiteRt,
+    "keras": KerasRuntime,
+}
+
+READS = {
+    "onnxruntime": (".onnx",),
+    "openvino": (".onnx", ".xml"),
+    "litert": (".tflite",),
+    "keras": (".keras",),
+}
+"""The files each engine runs; for `auto`, the first engine that runs a file is taken."""
+
+
+def open_runtime(model: str | os.PathLike | keras.Model, runtime: str = "auto") -> Runtime:
+    """Load a network into an engine.
+
+    Args:
+        model: a .onnx, .tflite, .xml (OpenVINO) or .keras file, or a Keras model.
+        runtime: "auto", or a key of `RUNTIMES`.
+
+    Returns:
+        An object with `run(batch)`: float32 RGB 0..255 (batch, height, width, 3), sides multiples
+        of 32, to alpha 0..1 (batch, height, width, 1).
+
+    Raises:
+        InputError: a file that is missing, damaged or not one of ours, an engine that is not
+            installed or does not run such a file, or weights that are NaN or infinite.
+
+    Example:
+        alpha = open_runtime("dark-light.onnx").run(np.zeros((1, 64, 64, 3), "float32"))
+    """
+    if runtime not in ("auto", *RUNTIMES):
+        raise InputError(f"no runtime {runtime!r}; there are auto, {', '.join(RUNTIMES)}.")
+    if not isinstance(model, (str, os.PathLike)):
+        if runtime not in ("auto", "keras") or not hasattr(model, "input_shape"):
+            raise InputError(
+                f"{runtime} cannot run a {type(model).__name__}; give a file, or a Keras model "
+                "with runtime 'keras'."
+            )
+        return KerasRuntime(model)
+    path = Path(model)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a network ({_readable()}).")
+    suffix = path.suffix.lower()
+    able = [name for name, suffixes in READS.items() if suffix in suffixes]
+    if not able:
+        raise InputError(f"{path}: cannot be run; expected a network ({_readable()}).")
+    if runtime == "auto":
+        runtime = _installed(able)
+    if runtime not in able:
+        raise InputError(
+            f"{path}: {runtime} does not run {suffix} files but {', '.join(READS[runtime])}; "
+            f"leave out the runtime, or convert it with 'matting-keras export {path}'."
+        )
+    return RUNTIMES[runtime](path)
+
+
+def _installed(able: list[str]) -> str:
+    """The first engine that is installed; the first of all where none is, for its message."""
+    if len(able) == 1:
+        return able[0]
+    # Engines that share a format are named like their Python modules.
+    return next((name for name in able if find_spec(name)), able[0])
+
+
+def _readable() -> str:
+    return ", ".join(sorted({suffix for suffixes in READS.values() for suffix in suffixes}))
+
+
+def _need(module: str, package: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"the runtime {package} cannot be loaded ({error}); pip install {package}."
+        ) from error
+
+
+def _opened(load: Callable[[], Any], path: Path, name: str) -> Any:
+    try:
+        return load()
+    except Exception as error:  # each engine has its own errors, some right below Exception
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{path}: {name} cannot load it ({reason}). Copy it again, or make it anew with "
+            "'matting-keras export'."
+        ) from error
+
+
+def _foreign(path: Path, found: str) -> str:
+    return (
+        f"{path}: has {found}; expected one RGB image (batch, height, width, 3) in and one alpha "
+        "(batch, height, width, 1) out. Make such a file with 'matting-keras export'."
+    )
+
+
+def _traced(model: keras.Model, channels: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A model as a function of arrays, compiled once for every size."""
+    import keras
+
+    def alpha_of(batch):
+        output = model(batch, training=False)
+        return output["alpha"] if isinstance(output, dict) else output
+
+    if keras.config.backend() != "tensorflow":
+        return lambda batch: np.asarray(keras.ops.convert_to_numpy(alpha_of(batch)))
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, None, None, channels), tf.float32)]
+    function = tf.function(alpha_of, input_signature=signature)
+    return lambda batch: function(tf.constant(batch)).numpy()

@@ -1,0 +1,22 @@
+"""Output layers."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("matting_keras")
+class TwoClassAlpha(keras.layers.Layer):
+    """Alpha from two-class logits: the softmax share of channel 1 (0 background, 1 person).
+
+    Equal to sigmoid(logit 1 - logit 0), which is what `fold` turns it into.
+
+    Input: (batch, height, width, 2) logits. Output: (batch, height, width, 1) in 0..1.
+    """
+
+    def call(self, inputs):
+        return ops.softmax(ops.cast(inputs, "float32"), axis=-1)[..., 1:]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)

@@ -1,0 +1,37 @@
+"""Bilinear doubling that works with sizes known only at run time, under any precision, with XLA."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("matting_keras")
+class Upsample2x(keras.layers.Layer):
+    """Doubles height and width bilinearly (half-pixel centres), computed in float32.
+
+    Keras 3.14 to 3.15.1 cannot trace `UpSampling2D(interpolation="bilinear")` with unknown sizes
+    on TensorFlow (keras pull request 22079), and XLA refuses its half-precision gradient. On
+    TensorFlow this layer therefore calls `tf.image.resize`, between casts; it gives the same
+    bits as UpSampling2D does where that one works.
+
+    Input: (batch, height, width, channels). Output: (batch, 2 height, 2 width, channels).
+    """
+
+    def call(self, inputs):
+        values = ops.cast(inputs, "float32")
+        shape = ops.shape(values)
+        size = (2 * shape[1], 2 * shape[2])
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            outputs = tf.image.resize(values, size, method="bilinear")
+        else:
+            outputs = ops.image.resize(
+                values, size, interpolation="bilinear", data_format="channels_last"
+            )
+        return ops.cast(outputs, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)

@@ -1,0 +1,232 @@
+"""From the network that learned to the network that runs: the same function, fewer parts.
+
+`fuse` turns every asymmetric block into one convolution. `fold` goes on: BatchNormalization and
+ReLU disappear into the convolution before them, transposed convolutions at stride 1 become plain
+ones and a two-class head becomes one sigmoid channel. Both return a new float32 model and leave
+the old one alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from matting_keras.errors import InputError
+from matting_keras.layers import AsymmetricConv2D, TwoClassAlpha
+from matting_keras.layers.asymmetric import norm_as_affine
+
+
+def fuse(model: keras.Model) -> keras.Model:
+    """Replace every asymmetric block by the one convolution that it amounts to.
+
+    Args:
+        model: a functional model. Its weights and precision are not touched.
+
+    Returns:
+        A float32 model with the same layer names and the same function.
+
+    Raises:
+        InputError: the model is not functional, or uses a layer twice.
+
+    Example:
+        >>> from matting_keras import build
+        >>> fuse(build("dark-light", asymmetric=True)).count_params()
+        221617
+    """
+    _check(model)
+    plan = _Plan()
+    for layer in model.layers:
+        if isinstance(layer, AsymmetricConv2D):
+            kernel, bias = layer.fused_weights()
+            plan.convolutions[layer.name] = _Convolution.of(layer, kernel, bias)
+    return plan.apply(model)
+
+
+def fold(model: keras.Model) -> keras.Model:
+    """Fuse, then fold all that follows a convolution into it.
+
+    A BatchNormalization is folded only where it comes straight after a convolution that nothing
+    else reads. One that comes before a zero-padded convolution (Night's) is left as it is: at the
+    border the padding would have to be shifted too, so folding it would not be exact.
+
+    Args:
+        model: a functional model. It is not touched.
+
+    Returns:
+        A float32 model with the same function, to about 1e-6.
+
+    Raises:
+        InputError: the model is not functional, or uses a layer twice.
+
+    Example:
+        >>> from matting_keras import build
+        >>> len(fold(build("dark-light", asymmetric=True)).layers)
+        33
+    """
+    model = fuse(model)
+    plan, readers = _Plan(), _readers(model)
+    for layer in model.layers:
+        if type(layer) in (layers.Conv2D, layers.DepthwiseConv2D) or _is_plain_transposed(layer):
+            _fold_after(layer, plan, readers)
+    for layer in model.layers:
+        if isinstance(layer, layers.Rescaling) and not np.any(layer.offset):
+            _fold_scale(layer, plan, readers)
+    return plan.apply(model)
+
+
+@dataclass
+class _Convolution:
+    """A convolution to be: its layer class, its configuration and its weights."""
+
+    kind: type
+    config: dict
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, layer, kernel: np.ndarray, bias: np.ndarray | None) -> _Convolution:
+        config = {
+            "name": layer.name,
+            "padding": getattr(layer, "padding", "same"),
+            "strides": getattr(layer, "strides", 1),
+            "dilation_rate": layer.dilation_rate,
+            "activation": layer.activation,
+        }
+        if isinstance(layer, layers.DepthwiseConv2D):
+            config |= {"kernel_size": kernel.shape[:2], "depth_multiplier": kernel.shape[3]}
+            kind, outputs = layers.DepthwiseConv2D, kernel.shape[2] * kernel.shape[3]
+        else:
+            config |= {"kernel_size": kernel.shape[:2], "filters": kernel.shape[3]}
+            config["groups"] = getattr(layer, "groups", 1)
+            kind, outputs = layers.Conv2D, kernel.shape[3]
+        return cls(kind, config, kernel, np.zeros(outputs) if bias is None else bias)
+
+    def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """Let the convolution's output be multiplied and shifted, per channel."""
+        depthwise = self.kind is layers.DepthwiseConv2D
+        self.kernel = self.kernel * (scale.reshape(self.kernel.shape[2:]) if depthwise else scale)
+        self.bias = self.bias * scale + shift
+
+    def to_alpha(self) -> None:
+        """Turn two class logits into one sigmoid channel: softmax(z)[1] = sigmoid(z1 - z0)."""
+        self.kernel = self.kernel[..., 1:] - self.kernel[..., :1]
+        self.bias = self.bias[1:] - self.bias[:1]
+        self.config |= {"filters": 1, "activation": "sigmoid", "name": "alpha"}
+
+
+@dataclass
+class _Plan:
+    """What to change in a functional model: convolutions by layer name, layers to leave out."""
+
+    convolutions: dict[str, _Convolution] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
+
+    def apply(self, model: keras.Model) -> keras.Model:
+        left_out = []
+
+        def clone(layer):
+            if layer.name in self.convolutions:
+                new = self.convolutions[layer.name]
+                return new.kind(**new.config, dtype="float32")
+            same = layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+            if layer.name in self.skipped:
+                left_out.append(same)
+            return same
+
+        def call(layer, *args, **kwargs):
+            if any(layer is one for one in left_out):
+                return args[0]
+            return layer(*args, **kwargs)
+
+        rewritten = keras.models.clone_model(model, clone_function=clone, call_function=call)
+        sources = {layer.name: layer for layer in model.layers}
+        renamed = {new.config["name"]: new for new in self.convolutions.values()}
+        for layer in rewritten.layers:
+            if layer.name in renamed:
+                new = renamed[layer.name]
+                layer.set_weights([new.kernel.astype("float32"), new.bias.astype("float32")])
+            elif layer.weights:
+                layer.set_weights(sources[layer.name].get_weights())
+        return rewritten
+
+
+def _fold_after(layer, plan: _Plan, readers: dict[str, list]) -> None:
+    kernel = ops.convert_to_numpy(layer.kernel).astype("float64")
+    if isinstance(layer, layers.Conv2DTranspose):
+        # The transposed convolution is the gradient of a convolution: turned by 180 degrees,
+        # with input and output channels exchanged, it is that convolution again.
+        kernel = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    bias = ops.convert_to_numpy(layer.bias).astype("float64") if layer.use_bias else None
+    new = _Convolution.of(layer, kernel, bias)
+    current = layer
+    while len(readers[current.name]) == 1 and _is_linear(new.config["activation"]):
+        following = readers[current.name][0]
+        if isinstance(following, layers.BatchNormalization):
+            new.scale(*norm_as_affine(following))
+        elif _is_relu(following):
+            new.config["activation"] = "relu"
+        elif isinstance(following, TwoClassAlpha) and kernel.shape[3] == 2:
+            new.to_alpha()
+        else:
+            break
+        plan.skipped.add(following.name)
+        current = following
+    plan.convolutions[layer.name] = new
+
+
+def _fold_scale(layer, plan: _Plan, readers: dict[str, list]) -> None:
+    # Exact although the convolution pads: zero times the scale is still zero.
+    following = readers[layer.name]
+    if len(following) == 1 and following[0].name in plan.convolutions:
+        convolution = plan.convolutions[following[0].name]
+        convolution.kernel = convolution.kernel * layer.scale
+        plan.skipped.add(layer.name)
+
+
+def _is_plain_transposed(layer) -> bool:
+    return (
+        isinstance(layer, layers.Conv2DTranspose)
+        and tuple(layer.strides) == (1, 1)
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.padding == "same"
+        and all(side % 2 for side in layer.kernel_size)
+    )
+
+
+def _is_linear(activation) -> bool:
+    return keras.activations.get(activation) is keras.activations.linear
+
+
+def _is_relu(layer) -> bool:
+    if isinstance(layer, layers.ReLU):
+        return not layer.max_value and not layer.negative_slope and not layer.threshold
+    return isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu
+
+
+def _readers(model: keras.Model) -> dict[str, list]:
+    """For each layer's name, the layers that read its output."""
+    readers: dict[str, list] = {layer.name: [] for layer in model.layers}
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        for tensor in inputs:
+            producer = tensor._keras_history.operation
+            if producer is not layer:
+                readers[producer.name].append(layer)
+    return readers
+
+
+def _check(model: keras.Model) -> None:
+    if not isinstance(model, keras.Function):
+        raise InputError(
+            f"only functional models can be rewritten, got {type(model).__name__} {model.name!r}; "
+            "build it with matting_keras.build or keras.Model(inputs, outputs)."
+        )
+    for layer in model.layers:
+        if len(layer._inbound_nodes) > 1:
+            raise InputError(
+                f"layer {layer.name!r} is used {len(layer._inbound_nodes)} times; a shared layer "
+                "cannot be folded into one place. Give each use a layer of its own."
+            )

@@ -1,0 +1,1 @@
+"""Training: recipes, losses, callbacks and the run that ties them together."""

@@ -1,0 +1,127 @@
+"""Reading and writing .keras files, with every way they can be wrong said aloud."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import matting_keras.layers  # noqa: F401  registers what the files refer to
+from matting_keras.atomic import atomic_path
+from matting_keras.errors import InputError
+from matting_keras.layers import AsymmetricConv2D
+
+
+def load(source: str | os.PathLike) -> keras.Model:
+    """Load a model from a .keras file or a preset's name, and check that it is sound.
+
+    Args:
+        source: a path, or the name of shipped weights such as "dark-light".
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        InputError: no such file or preset, a damaged file, or weights that are NaN or infinite.
+    """
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        from matting_keras.weights.presets import find
+
+        path = find(str(source), ".keras")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a .keras file or a preset's name.")
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: not a whole .keras file ({path.stat().st_size} bytes); it was cut off, or "
+            "is another format. Copy it again, or convert it with 'matting-keras convert'."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
+    check_finite(model, str(path))
+    return model
+
+
+def save(model: keras.Model, path: str | os.PathLike) -> None:
+    """Write a model, without its optimizer, to a .keras file atomically."""
+    with atomic_path(path) as temporary:
+        model.save(temporary, include_optimizer=False)
+
+
+def check_finite(model: keras.Model, where: str) -> None:
+    """Refuse weights that are NaN or infinite; a ReLU can hide them from the output.
+
+    Raises:
+        InputError: naming the first such tensor.
+    """
+    for weight in model.weights:
+        if not np.isfinite(np.asarray(weight, "float32")).all():
+            raise InputError(
+                f"{where}: {weight.path} holds NaN or infinite values; the training diverged or "
+                "the file is damaged. Use an earlier checkpoint."
+            )
+
+
+def transfer(source: keras.Model, target: keras.Model) -> None:
+    """Copy weights between two forms of one architecture, layer by layer.
+
+    The forms may differ in their blocks (a plain convolution becomes the square branch of an
+    asymmetric block), in their head (two-class logits become their difference) and in whether
+    they scale their input themselves.
+
+    Args:
+        source: where the weights come from; not changed.
+        target: a model of the same architecture; its weights are overwritten.
+
+    Raises:
+        InputError: the two are different architectures.
+    """
+    if source.name != target.name:
+        raise InputError(
+            f"weights of {source.name!r} do not fit {target.name!r}; pass --arch {source.name}, "
+            "or weights of the other architecture."
+        )
+    source_layers = {layer.name: layer for layer in source.layers}
+    first = next(layer for layer in target.layers if layer.weights)
+    rescale = _input_scale(source) / _input_scale(target)
+    for layer in target.layers:
+        if not layer.weights:
+            continue
+        weights = _weights_for(layer, source_layers)
+        if weights is None:
+            kernel, bias = source_layers[layer.name].get_weights()
+            layer.assign_plain(kernel * rescale if layer is first else kernel, bias)
+            continue
+        if layer is first:
+            weights = [w * rescale if w.ndim == 4 else w for w in weights]
+        shapes = [tuple(w.shape) for w in layer.weights]
+        if [w.shape for w in weights] != shapes:
+            raise InputError(
+                f"layer {layer.name!r} has weights of shapes {[w.shape for w in weights]} in the "
+                f"source but {shapes} in the target; fuse the source first."
+            )
+        layer.set_weights(weights)
+
+
+def _weights_for(layer, source_layers: dict) -> list[np.ndarray] | None:
+    """The source's arrays for one layer; None for a plain convolution into a block."""
+    if layer.name == "alpha" and "logits" in source_layers:
+        kernel, bias = source_layers["logits"].get_weights()
+        return [kernel[..., 1:] - kernel[..., :1], bias[1:] - bias[:1]]
+    if layer.name not in source_layers:
+        raise InputError(f"the source has no layer {layer.name!r}; it has other parts.")
+    source = source_layers[layer.name]
+    if isinstance(layer, AsymmetricConv2D) and not isinstance(source, AsymmetricConv2D):
+        return None
+    return source.get_weights()
+
+
+def _input_scale(model: keras.Model) -> float:
+    scales = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
+    return scales[0].scale if scales else 1.0

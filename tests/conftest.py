@@ -1,0 +1,70 @@
+"""Things several tests need, small enough to be made afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+def write_tiny_onnx(
+    path: Path,
+    *,
+    image: str = "image",
+    alpha: str = "alpha",
+    channels: int = 3,
+    weights: tuple[float, ...] = (1 / 765, 1 / 765, 1 / 765),
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """An ONNX file in the form of our exports, giving alpha = (red + green + blue) / 765."""
+    from onnx import TensorProto, checker, helper, numpy_helper, save_model
+
+    sizes = ["batch", "height", "width"]
+    kernel = np.array(weights, np.float32).reshape(-1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [image, "kernel"], [alpha])],
+        "tiny",
+        [helper.make_tensor_value_info(image, TensorProto.FLOAT, [*sizes, channels])],
+        [helper.make_tensor_value_info(alpha, TensorProto.FLOAT, [*sizes, 1])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    helper.set_model_props(model, metadata or {})
+    checker.check_model(model)
+    save_model(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tmp_path_factory) -> Path:
+    """A network in the form of our exports whose alpha is the picture's brightness."""
+    return write_tiny_onnx(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The portraits that come with the project."""
+    return HERE / "samples"
+
+
+@pytest.fixture
+def gradient() -> np.ndarray:
+    """A picture, 40 x 60, no two corners of which are alike."""
+    rows, columns = np.mgrid[0:40, 0:60]
+    return np.stack([rows * 6, columns * 4, 128 + 0 * rows], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def saved(tmp_path) -> Callable[..., Path]:
+    """Writes a PIL image to a temporary file: saved(image, "name.png", **options)."""
+
+    def save(image: Image.Image, name: str, **options) -> Path:
+        image.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return save

@@ -1,0 +1,100 @@
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from matting_keras import build, fuse
+from matting_keras.errors import InputError
+from matting_keras.weights.convert import convert_legacy
+from matting_keras.weights.files import load, save, transfer
+from tests.networks import lively, noise
+
+
+def write_legacy(path: Path, arrays: list[np.ndarray]) -> None:
+    """A weights file in Keras 2's layout, one layer an array pair."""
+    with h5py.File(path, "w") as file:
+        names = []
+        for i in range(0, len(arrays), 2):
+            group = file.create_group(f"layer_{i}")
+            names.append(f"layer_{i}")
+            group.attrs["weight_names"] = ["a:0", "b:0"]
+            group["a:0"], group["b:0"] = arrays[i : i + 2]
+        file.attrs["layer_names"] = names
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+@pytest.mark.parametrize("name", ["night", "dark"])
+def test_legacy_files_convert(name, asymmetric, tmp_path):
+    source = lively(name, original=True, asymmetric=asymmetric)
+    write_legacy(tmp_path / "old.h5", [np.array(w) for w in source.weights])
+    converted = convert_legacy(tmp_path / "old.h5", name, original=True)
+    ours = convert_legacy(tmp_path / "old.h5", name)
+    x = noise(source, (1, 64, 32)) / 255
+    bgr = x[..., ::-1]  # the originals were trained on BGR; ours take RGB
+    wanted = np.array(source(x))
+    np.testing.assert_allclose(np.array(converted(bgr)), wanted, atol=1e-6)
+    np.testing.assert_allclose(np.array(ours(bgr)), wanted, atol=1e-5)
+
+
+def test_legacy_file_of_another_network_is_refused(tmp_path):
+    write_legacy(tmp_path / "old.h5", [np.array(w) for w in build("dark").weights])
+    with pytest.raises(InputError, match="do not fit 'dark-light'"):
+        convert_legacy(tmp_path / "old.h5", "dark-light")
+    (tmp_path / "text.h5").write_text("not weights")
+    with pytest.raises(InputError, match="not a Keras 2 weights file"):
+        convert_legacy(tmp_path / "text.h5", "dark-light")
+
+
+def test_fused_weights_go_back_into_branches():
+    plain = lively("dark-light")
+    branched = build("dark-light", asymmetric=True)
+    transfer(plain, branched)
+    x = noise(plain, (1, 64, 32))
+    np.testing.assert_allclose(np.array(branched(x)), np.array(plain(x)), atol=1e-6)
+    for fused, weight in zip(fuse(branched).weights, plain.weights, strict=True):
+        np.testing.assert_array_equal(np.array(fused), np.array(weight))
+
+
+def test_weights_of_another_architecture(tmp_path):
+    save(build("night"), tmp_path / "night.keras")
+    with pytest.raises(InputError, match="weights of 'night' do not fit 'dark-light'"):
+        build("dark-light", weights=str(tmp_path / "night.keras"))
+
+
+def test_nan_weights(tmp_path):
+    model = build("dark-light")
+    bias = model.get_layer("conv3").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    save(model, tmp_path / "nan.keras")
+    with pytest.raises(InputError, match=r"nan\.keras: conv3/bias holds NaN"):
+        load(tmp_path / "nan.keras")
+
+
+def test_truncated_file(tmp_path):
+    save(build("dark-light"), tmp_path / "whole.keras")
+    data = (tmp_path / "whole.keras").read_bytes()
+    (tmp_path / "half.keras").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"half\.keras: not a whole \.keras file"):
+        load(tmp_path / "half.keras")
+
+
+def test_missing_file_and_unknown_preset():
+    with pytest.raises(InputError, match="no such file"):
+        load("nowhere/model.keras")
+    with pytest.raises(InputError, match="no weights are called 'darker'"):
+        load("darker")
+    with pytest.raises(InputError, match="no network is called 'darker'"):
+        build("darker")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    save(build("dark-light"), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save(build("dark-light"), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.keras"]
