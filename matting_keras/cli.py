@@ -17,11 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        flags.run(flags)
+        return flags.run(flags) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +37,13 @@ def parser() -> argparse.ArgumentParser:
         choices=("onnx", "saved_model", "keras", "litert", "openvino"),
     )
     export.add_argument("--output", required=True, metavar="PATH")
+
+    matte = _command(commands, "matte", _matte, "cut out pictures and folders of pictures")
+    matte.add_argument("paths", nargs="+", metavar="PATH")
+    matte.add_argument("--output", required=True, metavar="DIR")
+    matte.add_argument("--weights", default="dark-light", help="a preset or a file")
+    matte.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
+    matte.add_argument("--overwrite", action="store_true", help="do again what is done")
 
     convert = _command(commands, "convert", _convert, "other projects' weights into ours")
     convert.add_argument("file", help="a LikeUnet .h5 weights file")
@@ -75,6 +81,28 @@ def _export(flags: argparse.Namespace) -> None:
     print(export(model, flags.output, flags.format))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
+
+
+def _matte(flags: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from matting_keras.inference.bulk import matte_pictures, pictures
+    from matting_keras.inference.matter import Matter
+
+    jobs = pictures(flags.paths, Path(flags.output))
+    outcomes = matte_pictures(
+        jobs, Matter(flags.weights), alpha_only=flags.alpha_only, overwrite=flags.overwrite
+    )
+    failed = 0
+    for outcome in tqdm(outcomes, "matting", len(jobs), disable=None, leave=False):
+        if outcome.error:
+            failed += 1
+            print(f"error: {outcome.error}", file=sys.stderr)
+        elif not outcome.skipped:
+            print(outcome.target, flush=True)
+    if failed:
+        print(f"{failed} of {len(jobs)} pictures could not be cut out", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _convert(flags: argparse.Namespace) -> None:

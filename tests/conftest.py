@@ -68,3 +68,23 @@ def saved(tmp_path) -> Callable[..., Path]:
         return tmp_path / name
 
     return save
+
+
+@pytest.fixture
+def pairs(tmp_path) -> Callable[[int], Path]:
+    """Makes a data folder of small portraits with masks: pairs(count) -> its path."""
+
+    def make(count: int) -> Path:
+        from matting_keras.data.synthetic import synthetic_portrait
+
+        root = tmp_path / "portraits"
+        for part in ("images", "masks"):
+            (root / part).mkdir(parents=True)
+        for i in range(count):
+            rgb, alpha = synthetic_portrait(i, 32, 24)
+            Image.fromarray(rgb).save(root / "images" / f"p{i}.png")
+            mask = Image.fromarray((alpha > 0.5).astype("uint8") * 255)
+            mask.save(root / "masks" / f"p{i}.png")
+        return root
+
+    return make

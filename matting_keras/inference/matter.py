@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matting_keras.errors import InputError
+from matting_keras.geometry import LARGEST_SIDE
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.runtimes import READS, open_runtime
 from matting_keras.media.images import Photo, Source, to_photo
@@ -54,7 +55,7 @@ class Matter:
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
         self.runtime = open_runtime(_find(model, runtime), runtime)
-        self.area = int(area or self.runtime.metadata.get(AREA_KEY) or _area(model))
+        self.area = area or _told(self.runtime.metadata) or _area(model)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.
@@ -97,6 +98,12 @@ def _find(model: str | os.PathLike | keras.Model, runtime: str) -> Path | keras.
     from matting_keras.weights.presets import find
 
     return find(str(model), READS.get(runtime, READS["onnxruntime"])[0])
+
+
+def _told(metadata: dict[str, str]) -> int:
+    """The area that a file names for itself; 0 where it names none that makes sense."""
+    text = metadata.get(AREA_KEY, "")
+    return int(text) if text.isdecimal() and int(text) <= LARGEST_SIDE**2 else 0
 
 
 def _area(model: str | os.PathLike | keras.Model) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -50,6 +49,10 @@ def train(config: RunConfig) -> Path:
     if config.arch.name not in ARCHITECTURES:
         raise InputError(
             f"--arch must be one of {', '.join(ARCHITECTURES)}, got {config.arch.name!r}."
+        )
+    if not config.recipe.learning_rate > 0:
+        raise InputError(
+            f"recipe.learning_rate must be above 0, got {config.recipe.learning_rate}."
         )
     folder = callbacks.ensure_folder(Path(config.output))
     if (folder / "state.npz").exists() and not config.trainer.resume:
@@ -223,7 +226,5 @@ def _describe(config: RunConfig, photos: Photos, folder: Path, steps: int) -> No
             "python": platform.python_version(),
         },
     }
-    if not math.isfinite(config.recipe.learning_rate) or config.recipe.learning_rate <= 0:
-        raise InputError(f"learning_rate must be above 0, got {config.recipe.learning_rate}.")
     with atomic_path(folder / "run.json") as path:
         path.write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What produces every figure that the README prints; see benchmarks/README.md."""

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from matting_keras import export as export_module
+from matting_keras.cli import main
+from matting_keras.errors import InputError
+from matting_keras.export import export, with_rgb_input
+from matting_keras.inference.matter import Matter
+from matting_keras.weights.files import load, save
+from tests.networks import lively, noise
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lively("dark-light", asymmetric=True)
+
+
+@pytest.mark.parametrize("format", ["saved_model", "keras"])
+def test_other_formats(format, model, tmp_path):
+    suffix = ".keras" if format == "keras" else ""
+    report = export(model, tmp_path / f"model{suffix}", format, tolerance=1e-5)
+    assert report.parameters == (322_929, 219_505)
+    assert report.layers[1] == 33
+    assert report.bytes > 800_000
+    assert "largest difference" in str(report)
+    x = noise(with_rgb_input(model), (1, 64, 96))
+    wanted = np.array(with_rgb_input(model)(x))
+    if format == "saved_model":
+        found = np.array(tf.saved_model.load(str(report.path)).serve(x))
+    else:
+        found = np.array(with_rgb_input(load(report.path))(x))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_rgb_networks_are_not_converted():
+    model = lively("night-lite")
+    assert with_rgb_input(model) is model
+
+
+def test_a_file_that_differs_is_not_kept(model, tmp_path, monkeypatch):
+    (tmp_path / "model.onnx").write_text("the old one")
+    monkeypatch.setattr(export_module, "verify", lambda *_: {(1, 32, 32): 0.2})
+    with pytest.raises(InputError, match=r"differs from the trained model by 2\.0e-01"):
+        export(model, tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").read_text() == "the old one"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nan_is_a_difference(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "verify", lambda *_: {(1, 32, 32): float("nan")})
+    with pytest.raises(InputError, match="differs"):
+        export(model, tmp_path / "model.onnx")
+
+
+def test_unknown_format(model, tmp_path):
+    with pytest.raises(InputError, match="format must be one of onnx"):
+        export(model, tmp_path / "model.pb", "pb")
+
+
+def test_matter_runs_what_was_exported_like_the_model(model, samples, tmp_path):
+    export(model, tmp_path / "model.onnx")
+    photo = samples / "astronaut.png"
+    exported, trained = Matter(tmp_path / "model.onnx"), Matter(model)
+    assert exported.area == 384 * 288
+    np.testing.assert_allclose(exported(photo), trained(photo), atol=1e-4)
+
+
+def test_export_command_says_what_is_wrong(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "none.keras"), "--output", str(tmp_path / "x.onnx")]) == 1
+    assert "none.keras: no such file" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_convert_command_wants_a_keras_file(tmp_path, capsys):
+    line = ["convert", "x.h5", "--arch", "dark", "--output", str(tmp_path / "x.h5")]
+    assert main(line) == 1
+    assert "must end in .keras" in capsys.readouterr().err
+
+
+def test_evaluate_command_scores_at_the_photos_size(model, pairs, tmp_path, capsys):
+    import json
+
+    save(model, tmp_path / "model.keras")
+    export(model, tmp_path / "model.onnx")
+    root = pairs(3)
+    line = ["evaluate", str(tmp_path / "model.onnx"), "--data", str(root)]
+    assert main([*line, "--json", str(tmp_path / "scores.json")]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["summary"]) >= {"mIoU", "MAD", "MSE", "SAD"}
+    assert len(scores["photos"]) == 3
+    mean = np.mean([row["MAD"] for row in scores["photos"]])
+    assert scores["summary"]["MAD"] == pytest.approx(mean)
+    assert "3 photos, rough truth" in capsys.readouterr().out
+
+
+def test_info_command_lists_every_network(capsys):
+    assert main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("night", "dark", "night-lite", "dark-light"))

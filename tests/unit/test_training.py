@@ -1,0 +1,206 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from matting_keras import build, metrics
+from matting_keras.errors import InputError
+from matting_keras.training import callbacks, precision
+from matting_keras.training.command import overrides, parser, read_config
+from matting_keras.training.losses import AlphaCrossentropy
+from matting_keras.training.metrics import AlphaMeanIoU
+from tests.places import ROOT
+
+CONFIGS = ROOT / "train" / "configs"
+
+
+def configured(line: str):
+    return read_config(CONFIGS, overrides(parser().parse_args(line.split())))
+
+
+def test_crossentropy_by_hand():
+    truth = np.array([1.0, 0.0, 0.3]).reshape(1, 1, 3, 1)
+    guess = np.array([0.8, 0.1, 0.3]).reshape(1, 1, 3, 1)
+    soft = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7))
+    expected = (-np.log(0.8) - np.log(0.9) + soft) / 3
+    assert float(AlphaCrossentropy()(truth, guess)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_crossentropy_is_least_at_a_soft_truth():
+    truth = np.full((1, 1, 1, 1), 0.3)
+    at = {p: float(AlphaCrossentropy()(truth, np.full((1, 1, 1, 1), p))) for p in (0.2, 0.3, 0.4)}
+    assert min(at, key=at.get) == 0.3
+
+
+def test_crossentropy_of_certain_errors_is_finite_in_half_precision():
+    loss = AlphaCrossentropy()
+    value = loss(np.ones((1, 2, 2, 1)), tf.zeros((1, 2, 2, 1), tf.float16))
+    assert value.dtype == tf.float32
+    assert np.isfinite(float(value))
+
+
+def test_mean_iou_of_two_batches_is_that_of_their_pixels_together():
+    rng = np.random.default_rng(0)
+    truth, guess = rng.uniform(0, 1, (2, 4, 8, 8, 1)).astype("float32")
+    metric = AlphaMeanIoU()
+    for part in (slice(0, 1), slice(1, 4)):
+        metric.update_state(truth[part], guess[part])
+    expected = metrics.mean_iou(*metrics.confusion(truth, guess))
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+    metric.reset_state()
+    metric.update_state(truth, truth)
+    assert float(metric.result()) == pytest.approx(1.0)
+
+
+def test_mean_iou_against_keras_own():
+    rng = np.random.default_rng(1)
+    truth, guess = rng.uniform(0, 1, (2, 1, 16, 16, 1))
+    theirs = keras.metrics.MeanIoU(2)
+    theirs.update_state(truth > 0.5, guess > 0.5)
+    assert metrics.picture_iou(truth, guess) == pytest.approx(float(theirs.result()), rel=1e-6)
+
+
+def test_figures_by_hand():
+    truth, guess = np.array([[1.0, 0.0], [0.5, 0.0]]), np.array([[0.5, 0.0], [0.5, 1.0]])
+    assert metrics.mad(truth, guess) == pytest.approx(1.5 / 4)
+    assert metrics.mse(truth, guess) == pytest.approx(1.25 / 4)
+    assert metrics.sad(truth, guess) == pytest.approx(1.5 / 1000)
+    assert metrics.picture_iou(np.zeros((2, 2)), np.zeros((2, 2))) == 1
+
+
+@pytest.mark.parametrize(
+    ("gpu", "native", "flags", "expected"),
+    [
+        (True, False, ("auto", "auto"), ("mixed_float16", True)),
+        (False, True, ("auto", "auto"), ("mixed_bfloat16", False)),
+        (False, False, ("auto", "auto"), ("float32", False)),
+        (False, False, ("mixed_float16", "auto"), ("mixed_float16", True)),
+        (False, False, ("float32", "on"), ("float32", True)),
+        (True, False, ("auto", "off"), ("mixed_float16", False)),
+    ],
+)
+def test_precision_follows_the_machine(monkeypatch, gpu, native, flags, expected):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] * gpu)
+    monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda: native)
+    assert precision.resolve(*flags) == expected
+
+
+def test_unknown_precision_and_jit():
+    with pytest.raises(InputError, match="--precision must be one of auto, float32"):
+        precision.resolve("half", "auto")
+    with pytest.raises(InputError, match="--jit must be one of auto, on, off"):
+        precision.resolve("auto", "yes")
+
+
+def test_flags_reach_the_configuration(tmp_path):
+    odd = tmp_path / "it's, a = folder"
+    odd.mkdir()
+    flags = parser().parse_args(
+        ["--arch", "night", "--data", str(odd), "/b", "trainer.epochs=3", "--jit", "off"]
+    )
+    config = read_config(CONFIGS, overrides(flags))
+    assert config.arch.name == "night"
+    assert config.data.folders == [str(odd), "/b"]
+    assert config.trainer.epochs == 3
+    assert config.trainer.jit == "off"
+    assert config.output == "runs/night"
+    assert not config.trainer.resume
+
+
+@pytest.mark.parametrize("name", ["night", "dark", "night-lite", "dark-light"])
+def test_every_network_has_a_configuration(name):
+    assert configured(f"--arch {name}").arch.name == name
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--arch darker", r"darker(.|\n)*Known groups: arch: dark, dark-light"),
+        ("trainer.epoch=3", "epoch"),
+        ("trainer.epochs=many", "many"),
+    ],
+)
+def test_what_the_configuration_does_not_know(line, message):
+    with pytest.raises(InputError, match=message):
+        configured(line)
+
+
+def compiled(seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.Conv2D(1, 3, padding="same")(image), name="small")
+    model.compile(keras.optimizers.Adam(1e-2, amsgrad=True), "mse", run_eagerly=True)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_checkpoint_restores_weights_and_optimizer(tmp_path):
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
+    model, checkpoint = compiled(), callbacks.Checkpoint(tmp_path)
+    checkpoint.set_model(model)
+    model.train_on_batch(x, x)
+    checkpoint.on_epoch_end(0, {"val_mIoU": 0.5})
+    after = [float(model.train_on_batch(x, x)) for _ in range(3)]
+    other, again = compiled(seed=9), callbacks.Checkpoint(tmp_path)
+    assert again.restore(other) == 1
+    assert again.best == 0.5
+    assert [float(other.train_on_batch(x, x)) for _ in range(3)] == after
+
+
+def test_only_a_better_model_replaces_the_best(tmp_path):
+    model, checkpoint = compiled(), callbacks.Checkpoint(tmp_path)
+    checkpoint.set_model(model)
+    checkpoint.on_epoch_end(0, {"val_mIoU": 0.5})
+    best = (tmp_path / "best.keras").read_bytes()
+    model.set_weights([w + 1 for w in model.get_weights()])
+    checkpoint.on_epoch_end(1, {"val_mIoU": 0.4})
+    assert (tmp_path / "best.keras").read_bytes() == best
+    checkpoint.on_epoch_end(2, {"val_mIoU": 0.6})
+    assert (tmp_path / "best.keras").read_bytes() != best
+
+
+def test_state_of_another_network_is_refused(tmp_path):
+    checkpoint = callbacks.Checkpoint(tmp_path)
+    checkpoint.set_model(compiled())
+    checkpoint.on_epoch_end(0, {})
+    model = build("dark-light")
+    model.compile(keras.optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    with pytest.raises(InputError, match="was written by 'small' with other settings"):
+        checkpoint.restore(model)
+
+
+def test_log_drops_lines_that_are_done_again(tmp_path):
+    path = tmp_path / "log.csv"
+    first = callbacks.CsvLog(path)
+    for epoch in range(3):
+        first.on_epoch_end(epoch, {"loss": epoch})
+    second = callbacks.CsvLog(path, first_epoch=2)
+    second.on_train_begin()
+    second.on_epoch_end(2, {"loss": 9.0})
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["loss"]) for row in rows] == [("1", "0"), ("2", "1"), ("3", "9")]
+
+
+def test_strips_show_photo_truth_prediction_error():
+    images = np.full((1, 2, 3, 1), 255.0)
+    alphas, predicted = np.ones((1, 2, 3, 1)), np.full((1, 2, 3, 1), 0.25)
+    strip = callbacks.strips(images, alphas, predicted)
+    assert strip.shape == (1, 2, 12, 3)
+    assert strip[0, 0, ::3, 0].tolist() == [1, 1, 0.25, 0.75]
+
+
+def test_output_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"--output .*file/run: cannot be made"):
+        callbacks.ensure_folder(tmp_path / "file" / "run")
+
+
+def test_configuration_is_json():
+    from dataclasses import asdict
+
+    json.dumps(asdict(configured("--arch dark")))
