@@ -31,7 +31,7 @@ from benchmarks.measure import (
 from matting_keras import build, fuse
 from matting_keras.architectures import ARCHITECTURES
 from matting_keras.geometry import buckets
-from matting_keras.training.losses import AlphaCrossentropy
+from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.precision import JITS, PRECISIONS, resolve
 from matting_keras.weights.files import transfer
@@ -109,7 +109,7 @@ def step(model: keras.Model, batch: tuple[tf.Tensor, ...], compiled: bool) -> Ca
     """A training step as train.py takes it; it returns the loss, so it has ended by then."""
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, amsgrad=True),
-        loss=AlphaCrossentropy(),
+        loss=AlphaLoss(),
         metrics=[AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")],
         jit_compile=compiled,
     )

@@ -23,7 +23,7 @@ from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
 from matting_keras.training import callbacks
 from matting_keras.training.config import RunConfig
-from matting_keras.training.losses import AlphaCrossentropy
+from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.precision import resolve
 from matting_keras.weights.files import load, transfer
@@ -167,7 +167,7 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
     )
     model.compile(
         optimizer=keras.optimizers.Adam(schedule, amsgrad=config.recipe.amsgrad),
-        loss=AlphaCrossentropy(),
+        loss=AlphaLoss(config.recipe.crossentropy, config.recipe.difference),
         metrics=[AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")],
         jit_compile=compiled,
     )

@@ -11,7 +11,7 @@ from matting_keras import build, fold, fuse
 from matting_keras.architectures import ARCHITECTURES
 from matting_keras.export import SIZES, describe, export
 from matting_keras.layers import AsymmetricConv2D
-from matting_keras.training.losses import AlphaCrossentropy
+from matting_keras.training.losses import AlphaLoss
 from matting_keras.weights.files import load, save
 from tests.networks import lively, noise
 
@@ -73,7 +73,7 @@ def test_learns(name, policy):
     keras.config.set_dtype_policy(policy)
     try:
         model = build(name, asymmetric=True)
-        model.compile(keras.optimizers.Adam(3e-3), AlphaCrossentropy(), run_eagerly=True)
+        model.compile(keras.optimizers.Adam(3e-3), AlphaLoss(), run_eagerly=True)
         x = noise(model, (4, 32, 32))
         x[:2] /= 8
         y = np.zeros((4, 32, 32, 1), "float32")

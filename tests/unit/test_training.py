@@ -10,7 +10,7 @@ from matting_keras import build, metrics
 from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision
 from matting_keras.training.command import overrides, parser, read_config
-from matting_keras.training.losses import AlphaCrossentropy
+from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from tests.places import ROOT
 
@@ -26,17 +26,25 @@ def test_crossentropy_by_hand():
     guess = np.array([0.8, 0.1, 0.3]).reshape(1, 1, 3, 1)
     soft = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7))
     expected = (-np.log(0.8) - np.log(0.9) + soft) / 3
-    assert float(AlphaCrossentropy()(truth, guess)) == pytest.approx(expected, rel=1e-5)
+    assert float(AlphaLoss()(truth, guess)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_difference_by_hand():
+    truth, guess = np.full((1, 1, 1, 1), 1.0), np.full((1, 1, 1, 1), 0.8)
+    loss = AlphaLoss(crossentropy=0.5, difference=3.0)
+    assert float(loss(truth, guess)) == pytest.approx(-0.5 * np.log(0.8) + 3 * 0.2, rel=1e-5)
+    again = AlphaLoss.from_config(loss.get_config())
+    assert float(again(truth, guess)) == float(loss(truth, guess))
 
 
 def test_crossentropy_is_least_at_a_soft_truth():
     truth = np.full((1, 1, 1, 1), 0.3)
-    at = {p: float(AlphaCrossentropy()(truth, np.full((1, 1, 1, 1), p))) for p in (0.2, 0.3, 0.4)}
+    at = {p: float(AlphaLoss()(truth, np.full((1, 1, 1, 1), p))) for p in (0.2, 0.3, 0.4)}
     assert min(at, key=at.get) == 0.3
 
 
 def test_crossentropy_of_certain_errors_is_finite_in_half_precision():
-    loss = AlphaCrossentropy()
+    loss = AlphaLoss()
     value = loss(np.ones((1, 2, 2, 1)), tf.zeros((1, 2, 2, 1), tf.float16))
     assert value.dtype == tf.float32
     assert np.isfinite(float(value))
