@@ -1,0 +1,52 @@
+"""The weights that travel with the package."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from matting_keras import Matter, build
+from matting_keras.errors import InputError
+from matting_keras.export import describe, verify
+from matting_keras.weights.files import load
+from matting_keras.weights.presets import PRESETS, area, find
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("suffix", [".keras", ".onnx", ".json", ".md"])
+def test_files_are_there_and_unchanged(name, suffix):
+    path = find(name, suffix)
+    if suffix in PRESETS[name].sha256:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == PRESETS[name].sha256[suffix]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_exported_file_is_the_trained_network(name):
+    differences = verify(load(name), find(name), "onnx")
+    assert max(differences.values()) <= 1e-5
+    assert find(name, ".json").read_text(encoding="utf-8") == describe(load(name))
+    assert json.loads(find(name, ".json").read_text())["architecture"] == name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_built_with_its_weights(name):
+    model, trained = build(name, weights="default", asymmetric=True), load(name)
+    for ours, theirs in zip(model.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_finds_the_people_of_the_samples(name, samples):
+    matter = Matter(name)
+    assert matter.area == area(name)
+    astronaut, hopper = matter.batch([samples / "astronaut.png", samples / "grace_hopper.jpg"])
+    assert astronaut[100:160, 190:250].mean() > 0.98, "the face"
+    assert astronaut[:60, :120].mean() < 0.05, "the flag behind her"
+    assert hopper[150:300, 180:330].mean() > 0.98, "the face"
+    assert hopper[:80, :100].mean() < 0.05, "the wall behind her"
+
+
+def test_unknown_preset():
+    with pytest.raises(InputError, match="no weights are called 'darker'"):
+        find("darker")
