@@ -77,6 +77,16 @@ def fold(model: keras.Model) -> keras.Model:
     return plan.apply(model)
 
 
+def detached(model: keras.Model) -> keras.Model:
+    """A float32 copy of a model, without the optimizer that trains it.
+
+    Raises:
+        InputError: the model is not functional, or uses a layer twice.
+    """
+    _check(model)
+    return _Plan().apply(model)
+
+
 @dataclass
 class _Convolution:
     """A convolution to be: its layer class, its configuration and its weights."""
@@ -150,7 +160,8 @@ class _Plan:
                 layer.set_weights([new.kernel.astype("float32"), new.bias.astype("float32")])
             elif layer.weights:
                 layer.set_weights(sources[layer.name].get_weights())
-        return rewritten
+        # Cloning compiles the copy of a compiled model; this one is for running.
+        return keras.Model(rewritten.inputs[0], rewritten.outputs[0], name=model.name)
 
 
 def _fold_after(layer, plan: _Plan, readers: dict[str, list]) -> None:

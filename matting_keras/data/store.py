@@ -49,7 +49,11 @@ class Store:
     def __getitem__(self, index: int) -> np.ndarray:
         if index in self._kept:
             return self._kept[index]
-        photo = pack(*self.samples[index].read(), self.channels, self.area)
+        return self.take(index, *self.samples[index].read())
+
+    def take(self, index: int, rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """Pack a sample that has been read, and keep it while there is room."""
+        photo = pack(rgb, alpha, self.channels, self.area)
         if self._bytes + photo.nbytes <= self.budget:
             self._kept[index] = photo
             self._bytes += photo.nbytes
@@ -109,22 +113,23 @@ def check(
 
     def attempt(index: int):
         try:
-            return store[index]
+            rgb, alpha = samples[index].read()
         except InputError as error:
             return error
+        return store.take(index, rgb, alpha).shape[:2], thumbnail(rgb)
 
     good, sizes, thumbnails, rejected = [], [], [], []
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(attempt, range(len(store)))
-        for index, photo in enumerate(
+        for index, result in enumerate(
             tqdm(results, "checking photos", len(store), disable=quiet or None, leave=False)
         ):
-            if isinstance(photo, InputError):
-                rejected.append((samples[index].name, str(photo)))
+            if isinstance(result, InputError):
+                rejected.append((samples[index].name, str(result)))
                 continue
             good.append(index)
-            sizes.append(photo.shape[:2])
-            thumbnails.append(_thumbnail(photo))
+            sizes.append(result[0])
+            thumbnails.append(result[1])
     if len(rejected) > allowed * len(samples):
         worst = "\n".join(f"  {reason}" for _, reason in rejected[:10])
         more = f"\n  and {len(rejected) - 10} more" if len(rejected) > 10 else ""
@@ -161,7 +166,7 @@ def pack(rgb: np.ndarray, alpha: np.ndarray, channels: int, area: int) -> np.nda
     return np.concatenate([photo, np.asarray(layers[1])[..., None]], axis=-1)
 
 
-def _thumbnail(photo: np.ndarray) -> np.ndarray:
-    gray = photo[..., :-1].mean(-1).astype("uint8")
-    small = Image.fromarray(gray).resize(THUMBNAIL, Image.Resampling.BOX)
+def thumbnail(rgb: np.ndarray) -> np.ndarray:
+    """A small gray picture to know near-duplicates by; it does not depend on training sizes."""
+    small = Image.fromarray(rgb).convert("L").resize(THUMBNAIL, Image.Resampling.BOX)
     return np.asarray(small, "float32")

@@ -13,6 +13,7 @@ import matting_keras.layers  # noqa: F401  registers what the files refer to
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D
+from matting_keras.reparameterize import detached
 
 
 def load(source: str | os.PathLike) -> keras.Model:
@@ -49,9 +50,14 @@ def load(source: str | os.PathLike) -> keras.Model:
 
 
 def save(model: keras.Model, path: str | os.PathLike) -> None:
-    """Write a model, without its optimizer, to a .keras file atomically."""
+    """Write a model to a .keras file atomically, in float32 and without its optimizer.
+
+    Keras 3.15 writes the optimizer's slots whatever `include_optimizer` says; they are three
+    times the weights.
+    """
+    plain = detached(model)
     with atomic_path(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+        plain.save(temporary)
 
 
 def check_finite(model: keras.Model, where: str) -> None:

@@ -26,7 +26,17 @@ class Preset:
     sha256: dict[str, str]
 
 
-PRESETS: dict[str, Preset] = {}
+PRESETS: dict[str, Preset] = {
+    "dark-light": Preset(
+        licence="research use: the rights of the training photos are not known",
+        data="EG1800 and CCP over free backgrounds, from upstream's weights (MIT)",
+        area=384 * 288,
+        sha256={
+            ".keras": "94f99ea31681a327eec8669f6e394b4f587ba892212ed938ced3565747602e5d",
+            ".onnx": "90877a42ba542aa0d656a2d41df1ddab02c8363f224c5db38153c5f4ac9335f2",
+        },
+    ),
+}
 
 
 def find(name: str, suffix: str = ".onnx") -> Path:

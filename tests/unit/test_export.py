@@ -27,7 +27,8 @@ def test_other_formats(format, model, tmp_path):
     x = noise(with_rgb_input(model), (1, 64, 96))
     wanted = np.array(with_rgb_input(model)(x))
     if format == "saved_model":
-        found = np.array(tf.saved_model.load(str(report.path)).serve(x))
+        artifact = tf.saved_model.load(str(report.path))
+        found = np.array(artifact.serve(x))
     else:
         found = np.array(with_rgb_input(load(report.path))(x))
     np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -70,6 +71,21 @@ def test_nan_weights(tmp_path):
     save(model, tmp_path / "nan.keras")
     with pytest.raises(InputError, match=r"nan\.keras: conv3/bias holds NaN"):
         load(tmp_path / "nan.keras")
+
+
+def test_only_the_model_is_saved_not_its_training(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build("dark-light", asymmetric=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(keras.optimizers.Adam(amsgrad=True), "mse")
+    model.optimizer.build(model.trainable_variables)
+    save(model, tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").stat().st_size < 1.7e6
+    again = load(tmp_path / "model.keras")
+    assert again.optimizer is None
+    assert {layer.compute_dtype for layer in again.layers} == {"float32"}
 
 
 def test_truncated_file(tmp_path):
