@@ -151,7 +151,9 @@ class _Plan:
                 return args[0]
             return layer(*args, **kwargs)
 
-        rewritten = keras.models.clone_model(model, clone_function=clone, call_function=call)
+        # The same graph without its compilation, which cloning would copy too.
+        graph = keras.Model(model.input, model.output, name=model.name)
+        rewritten = keras.models.clone_model(graph, clone_function=clone, call_function=call)
         sources = {layer.name: layer for layer in model.layers}
         renamed = {new.config["name"]: new for new in self.convolutions.values()}
         for layer in rewritten.layers:
@@ -160,8 +162,7 @@ class _Plan:
                 layer.set_weights([new.kernel.astype("float32"), new.bias.astype("float32")])
             elif layer.weights:
                 layer.set_weights(sources[layer.name].get_weights())
-        # Cloning compiles the copy of a compiled model; this one is for running.
-        return keras.Model(rewritten.inputs[0], rewritten.outputs[0], name=model.name)
+        return rewritten
 
 
 def _fold_after(layer, plan: _Plan, readers: dict[str, list]) -> None:

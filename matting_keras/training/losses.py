@@ -38,9 +38,9 @@ class AlphaLoss(keras.losses.Loss):
         difference: float = 0.0,
         epsilon: float = 1e-6,
         name: str = "alpha_loss",
-        **kwargs,
+        reduction: str = "sum_over_batch_size",
     ):
-        super().__init__(name=name, dtype="float32", **kwargs)
+        super().__init__(name=name, reduction=reduction, dtype="float32")
         self.crossentropy = crossentropy
         self.difference = difference
         self.epsilon = epsilon

@@ -12,8 +12,8 @@ from matting_keras.metrics import confusion, mean_iou
 class AlphaMeanIoU(keras.metrics.Metric):
     """Mean of person's and background's IoU over all pixels seen, alphas cut at 0.5."""
 
-    def __init__(self, name: str = "mIoU", **kwargs):
-        super().__init__(name=name, dtype="float32", **kwargs)
+    def __init__(self, name: str = "mIoU", dtype: str = "float32"):
+        super().__init__(name=name, dtype=dtype)
         self.counts = [
             self.add_weight(name=part, initializer="zeros")
             for part in ("hit", "false", "missed", "clear")

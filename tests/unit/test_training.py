@@ -212,3 +212,8 @@ def test_configuration_is_json():
     from dataclasses import asdict
 
     json.dumps(asdict(configured("--arch dark")))
+
+
+def test_metric_and_loss_come_back_from_their_configuration():
+    assert AlphaMeanIoU.from_config(AlphaMeanIoU().get_config()).name == "mIoU"
+    assert AlphaLoss.from_config(AlphaLoss(difference=2.0).get_config()).difference == 2.0
