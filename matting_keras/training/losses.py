@@ -28,7 +28,8 @@ class AlphaLoss(keras.losses.Loss):
 
     Example:
         >>> loss = AlphaLoss(difference=2.0)
-        >>> round(float(loss([[[[1.0]]]], [[[[0.5]]]])), 4)
+        >>> truth, guess = ops.full((1, 8, 8, 1), 1.0), ops.full((1, 8, 8, 1), 0.5)
+        >>> round(float(loss(truth, guess)), 4)
         1.6931
     """
 

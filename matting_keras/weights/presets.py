@@ -32,8 +32,8 @@ PRESETS: dict[str, Preset] = {
         data="EG1800 and CCP over free backgrounds, from upstream's weights (MIT)",
         area=384 * 288,
         sha256={
-            ".keras": "94f99ea31681a327eec8669f6e394b4f587ba892212ed938ced3565747602e5d",
-            ".onnx": "90877a42ba542aa0d656a2d41df1ddab02c8363f224c5db38153c5f4ac9335f2",
+            ".keras": "d321d0cc94271fa8471652b854eb286dbc039aa89271fe9cd3135d56ddeca4b4",
+            ".onnx": "449e0d90eb218b4184924dfafda05b65e62ade551de576128a58bd4ba063b3b6",
         },
     ),
 }
