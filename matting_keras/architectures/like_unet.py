@@ -85,51 +85,14 @@ def like_unet(
     if name not in SPECS:
         raise InputError(f"no LikeUnet is called {name!r}; there are {', '.join(SPECS)}.")
     spec = SPECS[name]
-
-    def convolution(x, index: int, filters: int):
-        activation = "relu" if spec.norm == "middle" else None
-        if asymmetric:
-            layer = AsymmetricConv2D(
-                filters, branch_norm=branch_norm, activation=activation, name=f"conv{index}"
-            )
-        else:
-            layer = layers.Conv2D(
-                filters, 3, padding="same", activation=activation, name=f"conv{index}"
-            )
-        return normalised(layer(x), f"conv{index}")
-
-    def transposed(x, index: int, filters: int):
-        activation = "relu" if spec.norm == "middle" else None
-        layer = layers.Conv2DTranspose(
-            filters, 3, padding="same", activation=activation, name=f"transposed{index}"
-        )
-        return normalised(layer(x), f"transposed{index}")
-
-    def normalised(x, name: str):
-        if spec.norm == "middle":
-            return x
-        x = layers.BatchNormalization(name=f"{name}_norm")(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
-
+    blocks = _Blocks(spec.norm == "all", asymmetric, branch_norm)
     image = x = keras.Input((None, None, spec.channels), name="image")
     if not original:
         x = layers.Rescaling(1 / 255, dtype="float32", name="scale")(x)
     if spec.stem:
         x = layers.Conv2D(spec.stem, 3, padding="same", activation="relu", name="stem")(x)
-    skips = []
-    for step, filters in enumerate(spec.encoder, 1):
-        x = convolution(x, step, filters)
-        x = layers.MaxPooling2D(2, name=f"pool{step}")(x)
-        skips.append(x)
-    if spec.norm == "middle":
-        x = layers.BatchNormalization(name="middle_norm")(x)
-    skips.pop()
-    for step, (filters, narrower) in enumerate(spec.decoder, 1):
-        x = convolution(x, 5 + step, filters)
-        x = transposed(x, step, narrower)
-        x = Upsample2x(name=f"up{step}")(x)
-        if skips:
-            x = layers.Concatenate(name=f"join{step}")([skips.pop(), x])
+    x, skips = _encode(x, spec, blocks)
+    x = _decode(x, skips, spec, blocks)
     x = layers.Conv2D(8, 3, padding="same", activation="relu", name="head")(x)
     # The last layer stays in float32: half precision cannot tell 0.9995 from 1.
     if original:
@@ -138,3 +101,56 @@ def like_unet(
     else:
         alpha = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="alpha")(x)
     return keras.Model(image, alpha, name=name)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The family's two kinds of convolution, each followed by a norm or only by its ReLU."""
+
+    normed: bool
+    asymmetric: bool
+    branch_norm: bool
+
+    def convolution(self, x, filters: int, name: str):
+        activation = None if self.normed else "relu"
+        if self.asymmetric:
+            layer = AsymmetricConv2D(
+                filters, branch_norm=self.branch_norm, activation=activation, name=name
+            )
+        else:
+            layer = layers.Conv2D(filters, 3, padding="same", activation=activation, name=name)
+        return self._followed(layer(x), name)
+
+    def transposed(self, x, filters: int, name: str):
+        activation = None if self.normed else "relu"
+        layer = layers.Conv2DTranspose(filters, 3, padding="same", activation=activation, name=name)
+        return self._followed(layer(x), name)
+
+    def _followed(self, x, name: str):
+        if not self.normed:
+            return x
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _encode(x, spec: LikeUnetSpec, blocks: _Blocks):
+    """Five convolutions, each with a pool; the pools' outputs but the last are the skips."""
+    skips = []
+    for step, filters in enumerate(spec.encoder, 1):
+        x = blocks.convolution(x, filters, f"conv{step}")
+        x = layers.MaxPooling2D(2, name=f"pool{step}")(x)
+        skips.append(x)
+    if spec.norm == "middle":
+        x = layers.BatchNormalization(name="middle_norm")(x)
+    return x, skips[:-1]
+
+
+def _decode(x, skips: list, spec: LikeUnetSpec, blocks: _Blocks):
+    """Five doublings; the skips join from the deepest to the shallowest."""
+    for step, (filters, narrower) in enumerate(spec.decoder, 1):
+        x = blocks.convolution(x, filters, f"conv{5 + step}")
+        x = blocks.transposed(x, narrower, f"transposed{step}")
+        x = Upsample2x(name=f"up{step}")(x)
+        if step <= len(skips):
+            x = layers.Concatenate(name=f"join{step}")([skips[-step], x])
+    return x
