@@ -45,10 +45,18 @@ def parser() -> argparse.ArgumentParser:
     matte.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
     matte.add_argument("--overwrite", action="store_true", help="do again what is done")
 
-    convert = _command(commands, "convert", _convert, "other projects' weights into ours")
-    convert.add_argument("file", help="a LikeUnet .h5 weights file")
+    convert = _command(commands, "convert", _convert, "other projects' weights into ours, and back")
+    convert.add_argument("file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet)")
     convert.add_argument("--arch", required=True, metavar="NAME")
-    convert.add_argument("--output", required=True, metavar="FILE.keras")
+    convert.add_argument(
+        "--output", required=True, metavar="FILE", help=".keras; .pth turns a .keras file back"
+    )
+    convert.add_argument(
+        "--training", action="store_true", help="keep the outputs that only training needs"
+    )
+    convert.add_argument(
+        "--input-norm", choices=("imagenet", "half"), help="half: weights of u-2-net-portrait"
+    )
 
     evaluate = _command(commands, "evaluate", _evaluate, "scores on photos with known alpha")
     evaluate.add_argument("weights", nargs="+", help="presets, .onnx or .keras files")
@@ -106,14 +114,25 @@ def _matte(flags: argparse.Namespace) -> int:
 
 
 def _convert(flags: argparse.Namespace) -> None:
-    from matting_keras.weights.convert import convert_legacy
-    from matting_keras.weights.files import save
+    from matting_keras.weights.convert import convert, to_pytorch
+    from matting_keras.weights.files import load, save
 
     output = Path(flags.output)
-    if output.suffix != ".keras":
-        raise InputError(f"--output {output}: must end in .keras.")
-    model = convert_legacy(flags.file, flags.arch)
-    save(model, output)
+    if output.suffix not in (".keras", ".pth"):
+        raise InputError(f"--output {output}: must end in .keras, or in .pth for PyTorch.")
+    options = {"training": True} if flags.training else {}
+    if flags.input_norm:
+        options["input_norm"] = flags.input_norm
+    if Path(flags.file).suffix == ".keras":
+        model = load(flags.file)
+        if model.name != flags.arch:
+            raise InputError(f"{flags.file}: holds {model.name!r}, not {flags.arch!r}.")
+    else:
+        model = convert(flags.file, flags.arch, **options)
+    if output.suffix == ".pth":
+        to_pytorch(model, output)
+    else:
+        save(model, output)
     print(f"{output}: {model.name}, {model.count_params():,} parameters")
 
 
@@ -130,13 +149,20 @@ def _evaluate(flags: argparse.Namespace) -> None:
 
 
 def _info(flags: argparse.Namespace) -> None:
-    from matting_keras.architectures.registry import ARCHITECTURES
-    from matting_keras.weights.presets import PRESETS
+    from matting_keras.architectures.registry import ARCHITECTURES, build
+    from matting_keras.complexity import counts
+    from matting_keras.weights.presets import PRESETS, size
 
+    print(f"{'':12}{'':8}multiply-accumulates   weights")
+    print(f"{'network':12}{'parameters':>11}{'at 256²':>10}{'at 512²':>10}   shipped")
     for name, architecture in ARCHITECTURES.items():
+        parameters, small, large = architecture.counts or counts(build(name))
         preset = PRESETS.get(name)
-        shipped = f"weights: {preset.licence}, from {preset.data}" if preset else "no weights yet"
-        print(f"{name:12} {architecture.summary}; {shipped}")
+        shipped = "none"
+        if preset:
+            shipped = f"{size(name) / 1e6:.1f} MB; {preset.licence}; from {preset.data}"
+        print(f"{name:12}{parameters:11,}{small / 1e9:8.2f} G{large / 1e9:8.2f} G   {shipped}")
+        print(f"{'':12}{architecture.summary}", flush=True)
 
 
 if __name__ == "__main__":

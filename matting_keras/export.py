@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,16 @@ import numpy as np
 from matting_keras.architectures.registry import ARCHITECTURES
 from matting_keras.errors import InputError
 from matting_keras.layers import Grayscale
-from matting_keras.reparameterize import fold
+from matting_keras.reparameterize import alpha_part, fold
 from matting_keras.weights.files import check_finite
 
 FORMATS = ("onnx", "saved_model", "keras", "litert", "openvino")
 SIZES = ((1, 256, 256), (1, 512, 288), (1, 288, 512), (2, 32, 64), (3, 96, 160))
 """Batch, height and width at which every export is checked."""
+ODD_SIZES = ((1, 75, 53), (2, 33, 129))
+"""The same, for networks that take any size."""
 TOLERANCE = 1e-4
+ANY_SIZE = "sides of any size"
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def export(
     format: str = "onnx",
     *,
     tolerance: float = TOLERANCE,
+    sizes: Sequence[tuple[int, int, int]] = (),
 ) -> Report:
     """Fuse, fold, write and verify.
 
@@ -84,6 +88,8 @@ def export(
         path: the file to write (for "saved_model" a folder).
         format: one of `FORMATS`.
         tolerance: the largest allowed difference of alpha.
+        sizes: batch, height and width at which to check; none means `SIZES`, and `ODD_SIZES`
+            too for networks that take any size.
 
     Returns:
         A `Report`; `print` it for the verification table.
@@ -95,7 +101,7 @@ def export(
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
     check_finite(model, model.name)
-    folded = fold(model)
+    folded = fold(alpha_part(model))
     deployed = folded if format == "keras" else with_rgb_input(folded)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +109,7 @@ def export(
     try:
         written = workshop / path.name
         WRITERS[format](deployed, written)
-        differences = verify(model, written, format)
+        differences = verify(model, written, format, sizes)
         worst = max(differences.values())
         if not worst <= tolerance:
             raise InputError(
@@ -152,7 +158,7 @@ def describe(model: keras.Model) -> str:
     head = {
         "architecture": model.name,
         "input": "raw 0..255 values, batch × height × width × "
-        f"{model.input_shape[-1]}, sides multiples of 32",
+        f"{model.input_shape[-1]}, {sides(model.name)}",
         "output": "alpha 0..1, batch × height × width × 1",
         "parameters": model.count_params(),
     }
@@ -161,16 +167,27 @@ def describe(model: keras.Model) -> str:
     return f'{body},\n  "layers": [\n{lines}\n  ]\n}}\n'
 
 
-def verify(model: keras.Model, path: Path, format: str) -> dict[tuple[int, int, int], float]:
+def sides(architecture: str) -> str:
+    """Which heights and widths a network takes, in words."""
+    known = ARCHITECTURES.get(architecture)
+    return ANY_SIZE if known and known.multiple == 1 else "sides multiples of 32"
+
+
+def verify(
+    model: keras.Model, path: Path, format: str, sizes: Sequence[tuple[int, int, int]] = ()
+) -> dict[tuple[int, int, int], float]:
     """The largest difference of alpha between a model and an exported file, size by size."""
     run = _runner(path, format, gray=model.input_shape[-1] == 1)
     reference = with_rgb_input(model)
+    any_size = sides(model.name) == ANY_SIZE
     differences = {}
-    for size in SIZES:
+    for size in sizes or SIZES + (ODD_SIZES if any_size else ()):
         images = np.random.default_rng(size[1]).uniform(0, 255, (*size, 3)).astype("float32")
         # Half noise, half a smooth ramp: the network answers to both.
         images[..., : size[2] // 2, :] = np.linspace(0, 255, size[1])[:, None, None]
-        wanted = np.array(reference(images, training=False), "float32")
+        outputs = reference(images, training=False)
+        alpha = outputs["alpha"] if isinstance(outputs, dict) else outputs
+        wanted = np.array(alpha, "float32")
         differences[size] = float(np.abs(run(images) - wanted).max())
     return differences
 
@@ -215,7 +232,7 @@ def _write_openvino(model: keras.Model, path: Path) -> None:
 def _write_onnx(model: keras.Model, path: Path) -> None:
     from matting_keras.onnx_graph import write_onnx
 
-    write_onnx(_called(model), path, metadata(model.name))
+    write_onnx(_called(model), path, metadata(model.name), sides(model.name))
 
 
 def metadata(architecture: str) -> dict[str, str]:

@@ -1,78 +1,113 @@
-"""Writing ONNX: names people expect, and resizes by a constant factor instead of computed sizes."""
+"""Writing ONNX: straight from the layers where we know them all, else by tracing with tf2onnx.
+
+A graph written layer by layer has the layers' own names, native dilated convolutions and resizes
+by a constant factor; tracing turns each of those into a dozen nodes that compute sizes.
+"""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import keras
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper
+
+import matting_keras
+from matting_keras.onnx_nodes import WRITERS, Nodes
 
 OPSET = 18
+"""The first with resizes of chosen axes, which every runtime of the last years reads."""
 
 
-def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None:
-    """Write a model whose only resizes are doublings, with dynamic batch, height and width.
+def write_onnx(
+    model: keras.Model,
+    path: Path,
+    metadata: dict[str, str],
+    sides: str = "sides multiples of 32",
+) -> None:
+    """Write a model with dynamic batch, height and width.
 
     Args:
-        model: takes `image`, RGB 0..255 (batch, height, width, 3); has been called once.
+        model: takes RGB 0..255 (batch, height, width, 3) and gives alpha; has been called once.
         path: the file to write.
         metadata: stored as the file's metadata properties.
+        sides: which heights and widths it takes, in words, for the file's description.
     """
-    signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="float32", name="image")]
-    with warnings.catch_warnings():
-        # tf2onnx still looks for `np.object`, and NumPy warns about it.
-        warnings.simplefilter("ignore", FutureWarning)
-        model.export(
-            path, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False
-        )
-    proto = onnx.load(path)
-    _double_by_constant(proto.graph)
-    _drop_unread(proto.graph)
-    _rename(proto.graph)
-    proto.producer_name = "matting_keras"
-    proto.doc_string = "image: RGB 0..255, sides multiples of 32; alpha: 0..1"
+    graph = written(model)
+    if graph is None:
+        from matting_keras.onnx_tracing import traced
+
+        graph = traced(model, path)
+    proto = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=8,
+        producer_name="matting_keras",
+        producer_version=matting_keras.__version__,
+        doc_string=f"image: RGB 0..255, {sides}; alpha: 0..1",
+    )
     helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
 
 
-def _double_by_constant(graph: onnx.GraphProto) -> None:
-    # tf2onnx computes each resize's output size from the input's shape, some fifteen nodes a
-    # resize. Every resize here doubles (Upsample2x), and a constant factor runs faster.
-    graph.initializer.append(
-        numpy_helper.from_array(np.array([1, 1, 2, 2], "float32"), name="double")  # NCHW
+def written(model: keras.Model) -> onnx.GraphProto | None:
+    """A model's graph, layer by layer; None where it has a layer or a setting we do not know."""
+    nodes = Nodes(taken=("image", "alpha"))
+    x = nodes.add("Transpose", ["image"], "channels_first", perm=[0, 3, 1, 2])
+    try:
+        x = _layers(nodes, model, x)
+    except NotImplementedError:
+        return None
+    last = helper.make_node("Transpose", [x], ["alpha"], name="channels_last", perm=[0, 2, 3, 1])
+    nodes.nodes.append(last)
+    return drop_unread(
+        helper.make_graph(
+            nodes.nodes,
+            model.name,
+            [picture("image", 3)],
+            [picture("alpha", 1)],
+            list(nodes.constants.values()),
+        )
     )
-    for node in graph.node:
-        if node.op_type == "Resize":
-            del node.input[2:]
-            node.input.extend(["double"])
 
 
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    while True:
-        read = {name for node in graph.node for name in node.input}
-        read |= {output.name for output in graph.output}
-        unread = [node for node in graph.node if not read & set(node.output)]
-        if not unread:
-            break
-        for node in unread:
-            graph.node.remove(node)
-    for tensor in [t for t in graph.initializer if t.name not in read]:
-        graph.initializer.remove(tensor)
+def picture(name: str, channels: int) -> onnx.ValueInfoProto:
+    """An input or output of the file."""
+    return helper.make_tensor_value_info(
+        name, TensorProto.FLOAT, ["batch", "height", "width", channels]
+    )
 
 
-def _rename(graph: onnx.GraphProto) -> None:
-    old = graph.output[0].name
-    for node in graph.node:
-        node.output[:] = ["alpha" if name == old else name for name in node.output]
-        node.input[:] = ["alpha" if name == old else name for name in node.input]
-    graph.output[0].name = "alpha"
-    for value, channels in ((graph.input[0], 3), (graph.output[0], 1)):
-        dims = value.type.tensor_type.shape.dim
-        for dim, name in zip(dims, ("batch", "height", "width"), strict=False):
-            dim.dim_param = name
-        dims[3].dim_value = channels
-    del graph.value_info[:]
+def drop_unread(graph: onnx.GraphProto) -> onnx.GraphProto:
+    """Remove, in place, what nothing reads; returns the graph."""
+    read: set[str] = {output.name for output in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if read & set(node.output):
+            kept.append(node)
+            read.update(node.input)
+    constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(reversed(kept))
+    graph.initializer.extend(constants)
+    return graph
+
+
+def _layers(nodes: Nodes, model: keras.Model, image: str) -> str:
+    """Write the layers of a model; returns the name of its output."""
+    names = {}
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        read = [names.get(tensor._keras_history.operation.name, image) for tensor in inputs]
+        if isinstance(layer, keras.layers.InputLayer):
+            names[layer.name] = image
+        elif isinstance(layer, keras.Model):
+            # Inside, tensors have other producers; outside, the call that put the model here.
+            inner = layer._inbound_nodes[-1].input_tensors[0]._keras_history.operation
+            names[layer.name] = _layers(nodes, layer, names[inner.name])
+        elif type(layer) in WRITERS:
+            names[layer.name] = WRITERS[type(layer)](nodes, layer, read)
+        else:
+            raise NotImplementedError(type(layer).__name__)
+    return names[model.output._keras_history.operation.name]

@@ -2,8 +2,8 @@
 
 `fuse` turns every asymmetric block into one convolution. `fold` goes on: BatchNormalization and
 ReLU disappear into the convolution before them, transposed convolutions at stride 1 become plain
-ones and a two-class head becomes one sigmoid channel. Both return a new float32 model and leave
-the old one alone.
+ones and a two-class head becomes one sigmoid channel. `inference_form` drops what only training
+needs. All return a new float32 model and leave the old one alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from matting_keras.errors import InputError
-from matting_keras.layers import AsymmetricConv2D, TwoClassAlpha
+from matting_keras.layers import AsymmetricConv2D, IBNorm, TwoClassAlpha
 from matting_keras.layers.asymmetric import norm_as_affine
 
 
@@ -66,14 +66,18 @@ def fold(model: keras.Model) -> keras.Model:
         >>> len(fold(build("dark-light", asymmetric=True)).layers)
         33
     """
-    model = fuse(model)
+    _check(model)
     plan, readers = _Plan(), _readers(model)
     for layer in model.layers:
-        if type(layer) in (layers.Conv2D, layers.DepthwiseConv2D) or _is_plain_transposed(layer):
-            _fold_after(layer, plan, readers)
+        if isinstance(layer, AsymmetricConv2D):
+            _fold_after(layer, *layer.fused_weights(), plan, readers)
+        elif type(layer) in (layers.Conv2D, layers.DepthwiseConv2D) or _is_plain_transposed(layer):
+            _fold_after(layer, *_weights(layer), plan, readers)
     for layer in model.layers:
         if isinstance(layer, layers.Rescaling) and not np.any(layer.offset):
             _fold_scale(layer, plan, readers)
+        elif isinstance(layer, layers.Dropout):
+            plan.skipped.add(layer.name)
     return plan.apply(model)
 
 
@@ -85,6 +89,41 @@ def detached(model: keras.Model) -> keras.Model:
     """
     _check(model)
     return _Plan().apply(model)
+
+
+def inference_form(model: keras.Model) -> keras.Model:
+    """The part of a network that makes its alpha, without the outputs that only training needs.
+
+    Args:
+        model: in training form (a dictionary of outputs) or in inference form (one output).
+
+    Returns:
+        A float32 model with alpha as its only output.
+
+    Raises:
+        InputError: the model is not functional, has no output "alpha", or uses a layer twice.
+
+    Example:
+        >>> from matting_keras import build
+        >>> inference_form(build("u2netp", training=True)).output_shape
+        (None, None, None, 1)
+    """
+    return detached(alpha_part(model))
+
+
+def alpha_part(model: keras.Model) -> keras.Model:
+    """The same as `inference_form`, of the model's own layers and in its own precision.
+
+    Raises:
+        InputError: the model has several outputs and none is "alpha".
+    """
+    if not isinstance(model.output, dict):
+        return model
+    if "alpha" not in model.output:
+        raise InputError(
+            f"{model.name!r} gives {', '.join(model.output)}; one of its outputs must be 'alpha'."
+        )
+    return keras.Model(model.input, model.output["alpha"], name=model.name)
 
 
 @dataclass
@@ -129,10 +168,17 @@ class _Convolution:
 
 @dataclass
 class _Plan:
-    """What to change in a functional model: convolutions by layer name, layers to leave out."""
+    """What to change in a functional model, by layer name.
+
+    Attributes:
+        convolutions: what takes the place of a layer.
+        skipped: layers to leave out.
+        halved: IBNorms whose batch half is in the convolution before.
+    """
 
     convolutions: dict[str, _Convolution] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
+    halved: set[str] = field(default_factory=set)
 
     def apply(self, model: keras.Model) -> keras.Model:
         left_out = []
@@ -141,7 +187,10 @@ class _Plan:
             if layer.name in self.convolutions:
                 new = self.convolutions[layer.name]
                 return new.kind(**new.config, dtype="float32")
-            same = layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+            config = {**layer.get_config(), "dtype": "float32"}
+            if layer.name in self.halved:
+                config["batch"] = False
+            same = layer.__class__.from_config(config)
             if layer.name in self.skipped:
                 left_out.append(same)
             return same
@@ -162,24 +211,34 @@ class _Plan:
                 layer.set_weights([new.kernel.astype("float32"), new.bias.astype("float32")])
             elif layer.weights:
                 layer.set_weights(sources[layer.name].get_weights())
+            layer.trainable = sources[layer.name].trainable if layer.name in sources else True
         return rewritten
 
 
-def _fold_after(layer, plan: _Plan, readers: dict[str, list]) -> None:
-    kernel = ops.convert_to_numpy(layer.kernel).astype("float64")
+def _weights(layer) -> tuple[np.ndarray, np.ndarray | None]:
+    """Kernel and bias of a convolution, transposed or not, as a plain one has them."""
+    kernel = ops.convert_to_numpy(layer.kernel)
     if isinstance(layer, layers.Conv2DTranspose):
         # The transposed convolution is the gradient of a convolution: turned by 180 degrees,
         # with input and output channels exchanged, it is that convolution again.
         kernel = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    bias = ops.convert_to_numpy(layer.bias).astype("float64") if layer.use_bias else None
-    new = _Convolution.of(layer, kernel, bias)
+    return kernel, ops.convert_to_numpy(layer.bias) if layer.use_bias else None
+
+
+def _fold_after(layer, kernel, bias, plan: _Plan, readers: dict[str, list]) -> None:
+    bias = None if bias is None else bias.astype("float64")
+    new = _Convolution.of(layer, kernel.astype("float64"), bias)
     current = layer
     while len(readers[current.name]) == 1 and _is_linear(new.config["activation"]):
         following = readers[current.name][0]
         if isinstance(following, layers.BatchNormalization):
             new.scale(*norm_as_affine(following))
-        elif _is_relu(following):
-            new.config["activation"] = "relu"
+        elif isinstance(following, IBNorm) and following.batch:
+            new.scale(*_batch_half(following, kernel.shape[3]))
+            plan.halved.add(following.name)
+            break
+        elif relu := _relu_name(following):
+            new.config["activation"] = relu
         elif isinstance(following, TwoClassAlpha) and kernel.shape[3] == 2:
             new.to_alpha()
         else:
@@ -192,9 +251,9 @@ def _fold_after(layer, plan: _Plan, readers: dict[str, list]) -> None:
 def _fold_scale(layer, plan: _Plan, readers: dict[str, list]) -> None:
     # Exact although the convolution pads: zero times the scale is still zero.
     following = readers[layer.name]
-    if len(following) == 1 and following[0].name in plan.convolutions:
+    if len(following) == 1 and following[0] and following[0].name in plan.convolutions:
         convolution = plan.convolutions[following[0].name]
-        convolution.kernel = convolution.kernel * layer.scale
+        convolution.kernel = convolution.kernel * np.reshape(layer.scale, (-1, 1))
         plan.skipped.add(layer.name)
 
 
@@ -212,15 +271,27 @@ def _is_linear(activation) -> bool:
     return keras.activations.get(activation) is keras.activations.linear
 
 
-def _is_relu(layer) -> bool:
-    if isinstance(layer, layers.ReLU):
-        return not layer.max_value and not layer.negative_slope and not layer.threshold
-    return isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu
+def _relu_name(layer) -> str | None:
+    """ "relu" or "relu6" for a layer that is just that."""
+    if isinstance(layer, layers.ReLU) and not layer.negative_slope and not layer.threshold:
+        return {None: "relu", 6.0: "relu6"}.get(layer.max_value)
+    if isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu:
+        return "relu"
+    return None
+
+
+def _batch_half(norm: IBNorm, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """An IBNorm's batch half as scale and shift of all channels; the others stay as they are."""
+    scale, shift = norm_as_affine(norm.batch_norm)
+    rest = channels - len(scale)
+    return np.append(scale, np.ones(rest)), np.append(shift, np.zeros(rest))
 
 
 def _readers(model: keras.Model) -> dict[str, list]:
-    """For each layer's name, the layers that read its output."""
+    """For each layer's name, the layers that read its output, and None where the caller does."""
     readers: dict[str, list] = {layer.name: [] for layer in model.layers}
+    for tensor in model.outputs:
+        readers[tensor._keras_history.operation.name].append(None)
     for layer in model.layers:
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         for tensor in inputs:

@@ -7,26 +7,31 @@ import numpy as np
 
 from matting_keras import build
 
+SMALL = {"fcn8s": {"fully_connected": 64}}
+"""Options that keep a test of a huge network within memory and time; its layers are the same."""
+
 
 def lively(name: str, seed: int = 0, **options) -> keras.Model:
     """A network with non-trivial BatchNormalization statistics, biases and gammas."""
     keras.utils.set_random_seed(seed)
-    model = build(name, **options)
+    model = build(name, **SMALL.get(name, {}), **options)
     rng = np.random.default_rng(seed)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            c = layer.gamma.shape[0]
-            layer.set_weights(
-                [
-                    rng.uniform(0.5, 1.5, c),
-                    rng.normal(0, 0.3, c),
-                    rng.normal(0, 0.3, c),
-                    rng.uniform(0.3, 2, c),
-                ]
-            )
     for weight in model.weights:
         if weight.name.endswith("bias"):
             weight.assign(rng.normal(0, 0.05, weight.shape))
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for norm in norms:
+        norm.gamma.assign(norm.gamma * rng.uniform(0.5, 1.5, norm.gamma.shape))
+        # Around 1, as trained ones: around 0 a random deep network is chaotic, and multiplies a
+        # difference in the last digit by a thousand.
+        norm.beta.assign(rng.normal(1, 0.3, norm.beta.shape))
+    _see_a_batch(model, norms)
+    for norm in norms:
+        norm.moving_variance.assign(norm.moving_variance * rng.uniform(0.7, 1.4, norm.gamma.shape))
     return model
 
 
@@ -34,3 +39,18 @@ def noise(model: keras.Model, size: tuple[int, int, int], seed: int = 0) -> np.n
     """Raw 0..255 input of (batch, height, width) for a model."""
     shape = (*size, model.input_shape[-1])
     return np.random.default_rng(seed).uniform(0, 255, shape).astype("float32")
+
+
+def alpha_of(outputs) -> np.ndarray:
+    """The alpha among a network's outputs, in training or inference form."""
+    return np.array(outputs["alpha"] if isinstance(outputs, dict) else outputs, "float32")
+
+
+def _see_a_batch(model: keras.Model, norms: list) -> None:
+    # Statistics made up without regard to the values would saturate a deep network's output.
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(noise(model, (2, 64, 96)), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

@@ -25,16 +25,19 @@ class LikeUnetSpec:
         channels: of the input: 3 for RGB, 1 for gray.
         stem: filters of a plain convolution before the encoder, or None for no such stem.
         encoder: filters of the five encoder convolutions.
-        decoder: filters of the five decoder steps: convolution, transposed convolution.
+        decoder: filters of the five decoder steps: convolution, transposed convolution; None for
+            a step without the latter.
         norm: "all" puts BatchNormalization after every encoder and decoder convolution,
             "middle" only one between encoder and decoder.
+        head: filters of the last convolution before the alpha.
     """
 
     channels: int
     stem: int | None
     encoder: tuple[int, ...]
-    decoder: tuple[tuple[int, int], ...]
+    decoder: tuple[tuple[int, int | None], ...]
     norm: str
+    head: int = 8
 
 
 _LARGE = {
@@ -84,7 +87,15 @@ def like_unet(
     """
     if name not in SPECS:
         raise InputError(f"no LikeUnet is called {name!r}; there are {', '.join(SPECS)}.")
-    spec = SPECS[name]
+    return from_spec(
+        name, SPECS[name], asymmetric=asymmetric, branch_norm=branch_norm, original=original
+    )
+
+
+def from_spec(
+    name: str, spec: LikeUnetSpec, *, asymmetric: bool, branch_norm: bool, original: bool
+) -> keras.Model:
+    """Build the network that a specification describes; arguments as for `like_unet`."""
     blocks = _Blocks(spec.norm == "all", asymmetric, branch_norm)
     image = x = keras.Input((None, None, spec.channels), name="image")
     if not original:
@@ -93,7 +104,7 @@ def like_unet(
         x = layers.Conv2D(spec.stem, 3, padding="same", activation="relu", name="stem")(x)
     x, skips = _encode(x, spec, blocks)
     x = _decode(x, skips, spec, blocks)
-    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="head")(x)
+    x = layers.Conv2D(spec.head, 3, padding="same", activation="relu", name="head")(x)
     # The last layer stays in float32: half precision cannot tell 0.9995 from 1.
     if original:
         logits = layers.Conv2D(2, 1, dtype="float32", name="logits")(x)
@@ -149,7 +160,8 @@ def _decode(x, skips: list, spec: LikeUnetSpec, blocks: _Blocks):
     """Five doublings; the skips join from the deepest to the shallowest."""
     for step, (filters, narrower) in enumerate(spec.decoder, 1):
         x = blocks.convolution(x, filters, f"conv{5 + step}")
-        x = blocks.transposed(x, narrower, f"transposed{step}")
+        if narrower:
+            x = blocks.transposed(x, narrower, f"transposed{step}")
         x = Upsample2x(name=f"up{step}")(x)
         if step <= len(skips):
             x = layers.Concatenate(name=f"join{step}")([skips[-step], x])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import keras
 
+from matting_keras.architectures.fcn import fcn8s
 from matting_keras.architectures.like_unet import SPECS, like_unet
+from matting_keras.architectures.modnet import modnet
+from matting_keras.architectures.u2net import u2net
+from matting_keras.architectures.unet import unet
 from matting_keras.errors import InputError
 
 
@@ -17,29 +22,72 @@ class Architecture:
     """One network: how to build it and what its users must know.
 
     Attributes:
-        build: makes the model; takes `asymmetric`, `branch_norm` and `original`.
+        build: makes the model; takes `asymmetric`, `branch_norm`, `original` and what is its own.
         channels: of its input: 3 for RGB, 1 for gray.
         area: height times width, in pixels, at which a picture is shown to it by default.
         summary: one line for `matting-keras info`.
+        multiple: what the sides of its input are multiples of; 1 for any size.
+        counts: parameters, and multiply-accumulates at 256×256 and at 512×512, of the plain form,
+            so that `matting-keras info` need not build it; None is counted when asked.
     """
 
     build: Callable[..., keras.Model]
     channels: int
     area: int
     summary: str
+    multiple: int = 32
+    counts: tuple[int, int, int] | None = None
 
 
-_SUMMARIES = {
-    "night": "LikeUnet, RGB, 1.77 M parameters",
-    "dark": "LikeUnet, gray, 1.77 M parameters",
-    "night-lite": "LikeUnet, RGB, 0.22 M parameters",
-    "dark-light": "LikeUnet, gray, 0.22 M parameters",
+_LIKE_UNETS = {
+    "night": ("LikeUnet, RGB", (1_769_305, 802_684_928, 3_210_739_712)),
+    "dark": ("LikeUnet, gray", (1_769_017, 783_810_560, 3_135_242_240)),
+    "night-lite": ("small LikeUnet, RGB", (221_761, 599_785_472, 2_399_141_888)),
+    "dark-light": ("small LikeUnet, gray", (221_617, 590_348_288, 2_361_393_152)),
 }
-
 ARCHITECTURES: dict[str, Architecture] = {
-    name: Architecture(partial(like_unet, name), spec.channels, 384 * 288, _SUMMARIES[name])
-    for name, spec in SPECS.items()
+    name: Architecture(
+        partial(like_unet, name), SPECS[name].channels, 384 * 288, summary, counts=counts
+    )
+    for name, (summary, counts) in _LIKE_UNETS.items()
 }
+ARCHITECTURES["u2net"] = Architecture(
+    partial(u2net, "u2net"),
+    channels=3,
+    area=320 * 320,
+    summary="U²-Net",
+    multiple=1,
+    counts=(44_038_669, 37_502_877_696, 150_011_510_784),
+)
+ARCHITECTURES["u2netp"] = Architecture(
+    partial(u2net, "u2netp"),
+    channels=3,
+    area=320 * 320,
+    summary="small U²-Net",
+    multiple=1,
+    counts=(1_136_877, 12_643_897_344, 50_575_589_376),
+)
+ARCHITECTURES["modnet"] = Architecture(
+    modnet,
+    channels=3,
+    area=512 * 512,
+    summary="MODNet on MobileNetV2",
+    counts=(6_511_409, 3_867_107_328, 15_465_971_712),
+)
+ARCHITECTURES["unet"] = Architecture(
+    unet,
+    channels=3,
+    area=256 * 256,
+    summary="U-Net, Night's parent, a baseline",
+    counts=(7_069_473, 3_228_565_504, 12_914_262_016),
+)
+ARCHITECTURES["fcn8s"] = Architecture(
+    fcn8s,
+    channels=3,
+    area=256 * 256,
+    summary="FCN-8s on VGG16, a baseline",
+    counts=(134_265_699, 27_695_911_936, 110_783_647_744),
+)
 
 
 def build(
@@ -49,22 +97,27 @@ def build(
     branch_norm: bool = False,
     original: bool = False,
     weights: str | None = None,
+    **options,
 ) -> keras.Model:
     """Build a network by name.
 
     Args:
         name: a key of `ARCHITECTURES`, for example "dark-light".
-        asymmetric: learn its 3×3 convolutions as asymmetric blocks, to be fused after training.
+        asymmetric: learn its square convolutions as asymmetric blocks, to be fused after training.
         branch_norm: give each branch of those blocks its own BatchNormalization.
         original: build the published form instead of ours, to hold its weights unchanged.
         weights: None for random weights, "default" for the shipped ones, or a .keras file.
+        **options: of that network alone. U²-Net and MODNet take `training=True` for the outputs
+            that only training needs; see `architectures.u2net.u2net`, `modnet.modnet` and
+            `fcn.fcn8s` for the others.
 
     Returns:
-        A model from raw 0..255 values (batch, height, width, channels), sides multiples of 32,
-        to alpha (batch, height, width, 1) in 0..1.
+        A model from raw 0..255 values (batch, height, width, channels) to alpha
+        (batch, height, width, 1) in 0..1. Sides are multiples of `ARCHITECTURES[name].multiple`.
+        In training form it gives a dictionary of which "alpha" is one.
 
     Raises:
-        InputError: unknown name, or weights that do not fit.
+        InputError: unknown name or option, or weights that do not fit.
 
     Example:
         >>> build("dark-light").count_params()
@@ -72,9 +125,14 @@ def build(
     """
     if name not in ARCHITECTURES:
         raise InputError(f"no network is called {name!r}; there are {', '.join(ARCHITECTURES)}.")
-    model = ARCHITECTURES[name].build(
-        asymmetric=asymmetric, branch_norm=branch_norm, original=original
-    )
+    builder = ARCHITECTURES[name].build
+    known = inspect.signature(builder).parameters
+    for option in options:
+        if option not in known:
+            raise InputError(
+                f"{name!r} has no option {option!r}; it takes {', '.join(p for p in known)}."
+            )
+    model = builder(asymmetric=asymmetric, branch_norm=branch_norm, original=original, **options)
     if weights is not None:
         from matting_keras.weights.files import load, transfer
 

@@ -94,11 +94,14 @@ class AsymmetricConv2D(keras.layers.Layer):
         k, channels = self.kernel_size, input_shape[-1]
         sides = {"square": (k, k), "horizontal": (1, k), "vertical": (k, 1)}
         self.kernels, self.biases, self.norms = {}, {}, {}
+        # A third of Glorot's variance each, so that their sum starts as one convolution would;
+        # otherwise a deep network without norms starts with saturated outputs.
+        third = keras.initializers.VarianceScaling(1 / 3, "fan_avg", "uniform")
         for branch in BRANCHES:
             self.kernels[branch] = self.add_weight(
                 name=f"{branch}_kernel",
                 shape=(*sides[branch], channels, self.filters),
-                initializer="glorot_uniform",
+                initializer="glorot_uniform" if self.branch_norm else third.clone(),
             )
             if self.branch_norm:
                 self.norms[branch] = keras.layers.BatchNormalization(

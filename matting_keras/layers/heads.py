@@ -20,3 +20,23 @@ class TwoClassAlpha(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable("matting_keras")
+class MinMaxStretch(keras.layers.Layer):
+    """Stretches each map so that its smallest value is 0 and its largest is 1.
+
+    For parity with U²-Net's first release only: in a scene without a person the network's faint
+    doubts become a false person of full contrast. A constant map becomes 0.
+
+    Input and output: (batch, height, width, channels).
+    """
+
+    def call(self, inputs):
+        values = ops.cast(inputs, "float32")
+        smallest = ops.min(values, axis=(1, 2, 3), keepdims=True)
+        largest = ops.max(values, axis=(1, 2, 3), keepdims=True)
+        return (values - smallest) / ops.maximum(largest - smallest, 1e-6)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,4 +1,4 @@
-"""Bilinear doubling that works with sizes known only at run time, under any precision, with XLA."""
+"""Bilinear resizing that works with sizes known only at run time, in any precision, with XLA."""
 
 from __future__ import annotations
 
@@ -19,19 +19,44 @@ class Upsample2x(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        values = ops.cast(inputs, "float32")
-        shape = ops.shape(values)
-        size = (2 * shape[1], 2 * shape[2])
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            outputs = tf.image.resize(values, size, method="bilinear")
-        else:
-            outputs = ops.image.resize(
-                values, size, interpolation="bilinear", data_format="channels_last"
-            )
-        return ops.cast(outputs, inputs.dtype)
+        shape = ops.shape(inputs)
+        return _bilinear(inputs, (2 * shape[1], 2 * shape[2]))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels)
+
+
+@keras.saving.register_keras_serializable("matting_keras")
+class ResizeLike(keras.layers.Layer):
+    """Resizes a map to the height and width of another, bilinearly, computed in float32.
+
+    Where pools round odd sizes up, doubling would not come back to the size before the pool;
+    this does. Half-pixel centres, no antialiasing: PyTorch's `interpolate` with
+    `align_corners=False`.
+
+    Input: a list of the map to resize (batch, h, w, channels) and the map to be like
+    (batch, height, width, any). Output: (batch, height, width, channels).
+    """
+
+    def call(self, inputs):
+        values, like = inputs
+        shape = ops.shape(like)
+        return _bilinear(values, (shape[1], shape[2]))
+
+    def compute_output_shape(self, input_shape):
+        values, like = input_shape
+        return (values[0], like[1], like[2], values[3])
+
+
+def _bilinear(inputs, size: tuple):
+    values = ops.cast(inputs, "float32")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        outputs = tf.image.resize(values, size, method="bilinear")
+    else:
+        outputs = ops.image.resize(
+            values, size, interpolation="bilinear", antialias=False, data_format="channels_last"
+        )
+    return ops.cast(outputs, inputs.dtype)

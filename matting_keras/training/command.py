@@ -106,12 +106,20 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
     Raises:
         InputError: an unknown group, key or value, with Hydra's own explanation.
     """
-    ConfigStore.instance().store(name="schema", node=RunConfig)
+    from matting_keras.architectures.registry import ARCHITECTURES
+
+    store = ConfigStore.instance()
+    store.store(name="schema", node=RunConfig)
+    for name in ARCHITECTURES:
+        # A file is needed only for settings other than the defaults, and wins over this.
+        if not (configs / "arch" / f"{name}.yaml").exists():
+            store.store(group="arch", name=name, node={"name": name})
     try:
         with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
             return OmegaConf.to_object(compose("config", overrides=list(words)))
     except (HydraException, OmegaConfBaseException) as error:
         choices = {g: sorted(f.stem for f in (configs / g).glob("*.yaml")) for g in GROUPS}
+        choices["arch"] = sorted(ARCHITECTURES)
         known = "; ".join(f"{group}: {', '.join(names)}" for group, names in choices.items())
         raise InputError(f"{str(error).strip()}\nKnown groups: {known}.") from error
 

@@ -103,7 +103,8 @@ class RunConfig:
         recipe: how it learns.
         data: what it learns from.
         trainer: how the processor is used.
-        weights: start from a .keras file, a preset or a legacy .h5 file; None starts anew.
+        weights: start from a .keras file, a preset or another project's file (.h5, .pth, .ckpt,
+            .onnx); None starts anew.
         seed: of everything random.
         output: folder of the run.
     """

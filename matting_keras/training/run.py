@@ -26,6 +26,7 @@ from matting_keras.training.config import RunConfig
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.precision import resolve
+from matting_keras.weights.convert import FOREIGN, convert
 from matting_keras.weights.files import load, transfer
 
 log = logging.getLogger(__name__)
@@ -142,10 +143,8 @@ def starting_model(config: RunConfig) -> keras.Model:
         branch_norm=config.arch.branch_norm,
     )
     if config.weights:
-        if config.weights.endswith(".h5"):
-            from matting_keras.weights.convert import convert_legacy
-
-            source = convert_legacy(config.weights, config.arch.name)
+        if Path(config.weights).suffix in FOREIGN:
+            source = convert(config.weights, config.arch.name)
         else:
             source = load(config.weights)
         transfer(source, model)

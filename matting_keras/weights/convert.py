@@ -1,82 +1,102 @@
-"""Weights of other projects, read into our networks."""
+"""Weights of other projects into our networks, and ours into theirs."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
-import h5py
 import keras
-import numpy as np
 
-from matting_keras.architectures.registry import ARCHITECTURES, build
+from matting_keras.architectures.like_unet import SPECS
+from matting_keras.architectures.registry import build
 from matting_keras.errors import InputError
-from matting_keras.weights.files import check_finite, transfer
+from matting_keras.reparameterize import fuse
+from matting_keras.weights.files import check_finite
+from matting_keras.weights.legacy import convert_legacy
+from matting_keras.weights.state_dict import assign, extract
+
+log = logging.getLogger(__name__)
+
+STATE_DICTS = ("u2net", "u2netp", "modnet")
+"""Networks with the module names of a PyTorch original."""
+
+FOREIGN = (".h5", ".pth", ".pt", ".ckpt", ".onnx")
+"""Suffixes of the files that `convert` reads."""
 
 
-def convert_legacy(
-    path: str | os.PathLike, architecture: str, *, original: bool = False
-) -> keras.Model:
-    """Read a LikeUnet weights file (.h5, written by Keras 2) into our network.
-
-    The three-branch files become networks with asymmetric blocks, the merged ones plain networks.
-    Networks in colour were trained on BGR; their first kernel is turned round to take RGB.
+def convert(path: str | os.PathLike, architecture: str, **options) -> keras.Model:
+    """Read another project's weights into our network. No pickle is ever executed.
 
     Args:
-        path: the .h5 file.
-        architecture: "night", "dark" or "dark-light".
-        original: keep the published form, every array as it is in the file. Otherwise the
-            weights move into our form: the first kernel takes up the 1/255 inside the network,
-            and the head is the difference of the file's two channels.
+        path: for LikeUnet a Keras 2 .h5 file; for U²-Net, U²-NetP and MODNet a PyTorch
+            checkpoint (.pth, .pt, .ckpt; float32 or float16; with or without "module."), a
+            MindSpore checkpoint (.ckpt), or an .onnx file that was exported from PyTorch.
+        architecture: for example "u2netp".
+        **options: of `matting_keras.build`: `training=True` keeps MODNet's training-only heads,
+            `input_norm="half"` is for weights of u-2-net-portrait.
 
     Returns:
         A model from raw 0..255 values to alpha.
 
     Raises:
-        InputError: not an .h5 weights file, or one of another architecture.
+        InputError: a file that cannot be read, or one of another network.
 
-    Source of the format: toytag/humanMatting, MIT licence.
+    Example:
+        model = convert("u2netp.pth", "u2netp")
     """
-    arrays = _read_arrays(Path(path))
-    branched = any(array.ndim == 4 and array.shape[:2] == (1, 3) for array in arrays)
-    model = build(architecture, asymmetric=branched, original=True)
-    expected = [tuple(weight.shape) for weight in model.weights]
-    found = [array.shape for array in arrays]
-    if expected != found:
+    path = Path(path)
+    if path.suffix == ".h5" or architecture in SPECS:
+        return convert_legacy(path, architecture, **options)
+    if architecture not in STATE_DICTS:
         raise InputError(
-            f"{path}: holds {len(found)} arrays that do not fit {architecture!r} "
-            f"({len(expected)} arrays){_first_difference(found, expected)}. "
-            f"Known architectures: {', '.join(ARCHITECTURES)}."
+            f"no published weights of {architecture!r} are known; weights can be converted for "
+            f"{', '.join((*SPECS, *STATE_DICTS))}."
         )
-    if ARCHITECTURES[architecture].channels == 3:
-        # Only the first convolution, or its three branches, reads three channels.
-        arrays = [a[:, :, ::-1] if a.ndim == 4 and a.shape[2] == 3 else a for a in arrays]
-    model.set_weights(arrays)
-    check_finite(model, str(path))
-    if original:
-        return model
-    ours = build(architecture, asymmetric=branched)
-    transfer(model, ours)
-    return ours
-
-
-def _read_arrays(path: Path) -> list[np.ndarray]:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a Keras 2 weights file (.h5).")
+        raise InputError(f"{path}: no such file; expected a .pth, .ckpt or .onnx file.")
+    model = build(architecture, **options)
+    assign(model, _read(path, model), str(path))
+    check_finite(model, str(path))
+    return model
+
+
+def to_pytorch(model: keras.Model, path: str | os.PathLike) -> None:
+    """Write weights as a state dict that the original PyTorch network loads.
+
+    Args:
+        model: a U²-Net, U²-NetP or MODNet of ours; asymmetric blocks are fused first.
+        path: the .pth file to write. `torch.load(path, weights_only=True)` reads it.
+
+    Raises:
+        InputError: the network has no PyTorch original.
+    """
+    from matting_keras.weights.pytorch import write_state_dict
+
+    if model.name not in STATE_DICTS:
+        raise InputError(
+            f"{model.name!r} has no PyTorch original whose state dict it could be; there are "
+            f"{', '.join(STATE_DICTS)}."
+        )
+    tensors = extract(fuse(model))
+    if model.name == "modnet" and "lr_branch.conv_lr.layers.0.weight" not in tensors:
+        log.warning("without the training-only heads: load it with strict=False")
+    write_state_dict(tensors, path)
+
+
+def _read(path: Path, model: keras.Model):
+    if path.suffix == ".onnx":
+        from matting_keras.weights.onnx_weights import read_onnx
+
+        return read_onnx(path, model)
+    from matting_keras.weights.mindspore import read_checkpoint
+    from matting_keras.weights.pytorch import looks_like_pytorch, read_state_dict
+
+    if looks_like_pytorch(path):
+        return read_state_dict(path)
     try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            arrays = []
-            for layer in root.attrs["layer_names"]:
-                group = root[layer]
-                arrays += [np.asarray(group[name]) for name in group.attrs["weight_names"]]
-            return arrays
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a Keras 2 weights file (.h5): {error}.") from error
-
-
-def _first_difference(found: list, expected: list) -> str:
-    for index, (have, want) in enumerate(zip(found, expected, strict=False)):
-        if have != want:
-            return f": array {index} has shape {have}, expected {want}"
-    return ""
+        return read_checkpoint(path)
+    except InputError as error:
+        raise InputError(
+            f"{path}: expected a PyTorch or MindSpore checkpoint or an .onnx file ({error})"
+        ) from error

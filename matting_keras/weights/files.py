@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D
 from matting_keras.reparameterize import detached
+
+log = logging.getLogger(__name__)
 
 
 def load(source: str | os.PathLike) -> keras.Model:
@@ -78,8 +81,9 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     """Copy weights between two forms of one architecture, layer by layer.
 
     The forms may differ in their blocks (a plain convolution becomes the square branch of an
-    asymmetric block), in their head (two-class logits become their difference) and in whether
-    they scale their input themselves.
+    asymmetric block), in their head (two-class logits become their difference), in whether they
+    scale their input themselves, and in what only training needs: such parts of the target
+    keep their random weights where the source lacks them.
 
     Args:
         source: where the weights come from; not changed.
@@ -95,9 +99,13 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
         )
     source_layers = {layer.name: layer for layer in source.layers}
     first = next(layer for layer in target.layers if layer.weights)
-    rescale = _input_scale(source) / _input_scale(target)
+    rescale = _rescaling(source, target)
+    needed = _alpha_layers(target)
     for layer in target.layers:
         if not layer.weights:
+            continue
+        if layer.name not in source_layers and layer.name not in needed:
+            log.info("%s starts anew: the source has no training-only outputs", layer.name)
             continue
         weights = _weights_for(layer, source_layers)
         if weights is None:
@@ -128,6 +136,26 @@ def _weights_for(layer, source_layers: dict) -> list[np.ndarray] | None:
     return source.get_weights()
 
 
-def _input_scale(model: keras.Model) -> float:
-    scales = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
-    return scales[0].scale if scales else 1.0
+def _rescaling(source: keras.Model, target: keras.Model) -> np.ndarray:
+    """What the first kernel takes up where the two scale their input differently."""
+    (scale, offset), (new_scale, new_offset) = _input_scale(source), _input_scale(target)
+    if not np.allclose(offset, new_offset):
+        raise InputError(
+            f"the weights of {source.name!r} expect colours shifted by {offset}, this network "
+            f"shifts by {new_offset}; build it with the same input_norm."
+        )
+    return np.reshape(np.asarray(scale) / np.asarray(new_scale), (-1, 1))
+
+
+def _input_scale(model: keras.Model) -> tuple:
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Rescaling) and layer.name == "scale":
+            return layer.scale, layer.offset
+    return 1.0, 0.0
+
+
+def _alpha_layers(model: keras.Model) -> set[str]:
+    """The names of all layers that the alpha needs."""
+    if not isinstance(model.output, dict):
+        return {layer.name for layer in model.layers}
+    return {layer.name for layer in keras.Model(model.input, model.output["alpha"]).layers}

@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
         area=384 * 288,
         sha256={
             ".keras": "d321d0cc94271fa8471652b854eb286dbc039aa89271fe9cd3135d56ddeca4b4",
-            ".onnx": "449e0d90eb218b4184924dfafda05b65e62ade551de576128a58bd4ba063b3b6",
+            ".onnx": "54755b29ae17d0fb43a392c83d64858841560df0f55c3bda082e843baf3f5893",
         },
     ),
 }
@@ -64,6 +64,11 @@ def area(name: str) -> int:
     """The input size, in pixels, at which a preset does best."""
     find(name)
     return PRESETS[name].area
+
+
+def size(name: str) -> int:
+    """Bytes of a preset's .onnx file, the one that runs."""
+    return find(name, ".onnx").stat().st_size
 
 
 def folder() -> Path:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from matting_keras import export as export_module
+from matting_keras.architectures import ARCHITECTURES, registry
 from matting_keras.cli import main
 from matting_keras.errors import InputError
 from matting_keras.export import export, with_rgb_input
@@ -95,7 +98,13 @@ def test_evaluate_command_scores_at_the_photos_size(model, pairs, tmp_path, caps
     assert "3 photos, rough truth" in capsys.readouterr().out
 
 
-def test_info_command_lists_every_network(capsys):
+def test_info_command_lists_every_network(capsys, monkeypatch):
+    rows = {**ARCHITECTURES, "new": replace(ARCHITECTURES["dark"], counts=None)}
+    monkeypatch.setattr(registry, "ARCHITECTURES", rows)
     assert main(["info"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("night", "dark", "night-lite", "dark-light"))
+    lines = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.strip()}
+    assert lines["u2netp"][:5] == ["1,136,877", "12.64", "G", "50.58", "G"]
+    assert lines["new"][:5] == lines["dark"][:5]
+    assert set(rows) <= set(lines)
+    assert "0.9 MB; research use" in printed

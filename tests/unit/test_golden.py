@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matting_keras import fold, fuse
-from matting_keras.weights.convert import convert_legacy
+from matting_keras.weights.legacy import convert_legacy
 from tests.places import DATA
 
 GOLDEN = DATA / "golden"

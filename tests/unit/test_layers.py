@@ -3,7 +3,16 @@ import numpy as np
 import pytest
 
 from matting_keras.errors import InputError
-from matting_keras.layers import AsymmetricConv2D, Grayscale, TwoClassAlpha, Upsample2x
+from matting_keras.layers import (
+    AsymmetricConv2D,
+    Grayscale,
+    IBNorm,
+    ImageMaximum,
+    MinMaxStretch,
+    ResizeLike,
+    TwoClassAlpha,
+    Upsample2x,
+)
 
 
 def three_branches(layer: AsymmetricConv2D, x: np.ndarray) -> np.ndarray:
@@ -117,3 +126,51 @@ def test_two_class_alpha_is_the_sigmoid_of_the_difference():
     logits = np.random.default_rng(5).normal(size=(1, 4, 4, 2)).astype("float32")
     expected = 1 / (1 + np.exp(logits[..., :1] - logits[..., 1:]))
     np.testing.assert_allclose(np.array(TwoClassAlpha()(logits)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("like", [(7, 5), (14, 10), (13, 9), (3, 2)])
+def test_resize_like_takes_the_other_maps_size(like):
+    x = np.random.default_rng(0).normal(size=(2, 7, 5, 3)).astype("float32")
+    resized = ResizeLike()([x, np.zeros((2, *like, 1), "float32")])
+    wanted = keras.ops.image.resize(x, like, interpolation="bilinear", antialias=False)
+    assert tuple(resized.shape) == (2, *like, 3)
+    np.testing.assert_allclose(np.array(resized), np.array(wanted), atol=1e-6)
+    symbolic = ResizeLike()([keras.Input((None, None, 3)), keras.Input((*like, 1))])
+    assert symbolic.shape == (None, *like, 3)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_ib_norm_is_batch_then_instance_statistics(policy):
+    rng = np.random.default_rng(0)
+    x = rng.normal(rng.uniform(-3, 3, 5), 2, (3, 24, 16, 5)).astype("float32")
+    layer = IBNorm(dtype=policy, momentum=0.0)
+    trained = np.array(layer(x, training=True), "float32")
+    batch = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+    instance = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    wanted = np.concatenate([batch[..., :2], instance[..., 2:]], -1)
+    tolerance = 1e-5 if policy == "float32" else 1e-2
+    np.testing.assert_allclose(trained, wanted, atol=tolerance)
+    np.testing.assert_allclose(np.array(layer(x), "float32"), wanted, atol=tolerance)
+
+
+def test_ib_norm_survives_what_half_precision_cannot_square():
+    x = np.random.default_rng(0).normal(300, 50, (1, 64, 64, 4)).astype("float16")
+    normed = np.array(IBNorm(dtype="mixed_float16")(x), "float32")[..., 2:]
+    np.testing.assert_allclose(normed.mean((0, 1, 2)), 0, atol=1e-2)
+    np.testing.assert_allclose(normed.std((0, 1, 2)), 1, atol=1e-2)
+
+
+def test_ib_norm_keeps_its_digits_where_the_mean_is_large():
+    x = np.random.default_rng(0).normal(10, 0.05, (1, 288, 512, 4)).astype("float32")
+    exact = x[..., 2:].astype("float64")
+    exact = (exact - exact.mean((1, 2))) / np.sqrt(exact.var((1, 2)) + 1e-5)
+    np.testing.assert_allclose(np.array(IBNorm()(x))[..., 2:], exact, atol=1e-3)
+
+
+def test_image_maximum_and_stretch_keep_dark_scenes_finite():
+    x = np.zeros((2, 4, 4, 3), "float32")
+    x[1, 2, 2] = (10, 20, 50)
+    np.testing.assert_allclose(np.array(ImageMaximum()(x)), x / 50)
+    stretched = np.array(MinMaxStretch()(x + 7))
+    np.testing.assert_array_equal(stretched[0], 0)
+    np.testing.assert_allclose(stretched[1], x[1] / 50, atol=1e-6)

@@ -8,8 +8,8 @@ import pytest
 
 from matting_keras import build, fuse
 from matting_keras.errors import InputError
-from matting_keras.weights.convert import convert_legacy
 from matting_keras.weights.files import load, save, transfer
+from matting_keras.weights.legacy import convert_legacy
 from tests.networks import lively, noise
 
 
