@@ -124,6 +124,11 @@ def _convert(flags: argparse.Namespace) -> None:
     if flags.input_norm:
         options["input_norm"] = flags.input_norm
     if Path(flags.file).suffix == ".keras":
+        if options:
+            raise InputError(
+                f"{flags.file}: --training and --input-norm are for files of other projects; a "
+                ".keras file has its form already."
+            )
         model = load(flags.file)
         if model.name != flags.arch:
             raise InputError(f"{flags.file}: holds {model.name!r}, not {flags.arch!r}.")

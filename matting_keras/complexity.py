@@ -7,6 +7,7 @@ import math
 import keras
 from keras import layers
 
+from matting_keras.graph import producers
 from matting_keras.layers import AsymmetricConv2D
 
 
@@ -35,9 +36,8 @@ def multiply_accumulates(model: keras.Model, height: int, width: int) -> int:
         if isinstance(layer, layers.InputLayer):
             shapes[layer.name] = (1, height, width, layer.batch_shape[-1])
             continue
+        read = [shapes[producer.name] for producer in producers(layer)]
         several = isinstance(layer.input, list)
-        tensors = layer.input if several else [layer.input]
-        read = [shapes[tensor._keras_history.operation.name] for tensor in tensors]
         shape = tuple(layer.compute_output_shape(read if several else read[0]))
         shapes[layer.name] = shape
         total += _of_layer(layer, read[0], shape)
@@ -45,7 +45,7 @@ def multiply_accumulates(model: keras.Model, height: int, width: int) -> int:
 
 
 def counts(model: keras.Model) -> tuple[int, int, int]:
-    """Parameters, and multiply-accumulates at 256×256 and at 512×512."""
+    """Parameters, and multiply-accumulates at 256×256 and at 512×512, of a functional model."""
     return (model.count_params(), *(multiply_accumulates(model, s, s) for s in (256, 512)))
 
 

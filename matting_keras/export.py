@@ -18,13 +18,21 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from matting_keras.architectures.registry import ARCHITECTURES
+from matting_keras.architectures.registry import ARCHITECTURES, metadata
 from matting_keras.errors import InputError
+from matting_keras.graph import producers
 from matting_keras.layers import Grayscale
 from matting_keras.reparameterize import alpha_part, fold
 from matting_keras.weights.files import check_finite
 
-FORMATS = ("onnx", "saved_model", "keras", "litert", "openvino")
+SUFFIXES = {
+    "onnx": ".onnx",
+    "saved_model": "",
+    "keras": ".keras",
+    "litert": ".tflite",
+    "openvino": ".xml",
+}
+FORMATS = tuple(SUFFIXES)
 SIZES = ((1, 256, 256), (1, 512, 288), (1, 288, 512), (2, 32, 64), (3, 96, 160))
 """Batch, height and width at which every export is checked."""
 ODD_SIZES = ((1, 75, 53), (2, 33, 129))
@@ -55,7 +63,7 @@ class Report:
 
     @property
     def largest(self) -> float:
-        return max(self.differences.values())
+        return float(np.max(list(self.differences.values())))
 
     def __str__(self) -> str:
         rows = [
@@ -100,26 +108,28 @@ def export(
     """
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    path = Path(path)
+    _check_target(path, format)
     check_finite(model, model.name)
     folded = fold(alpha_part(model))
     deployed = folded if format == "keras" else with_rgb_input(folded)
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         written = workshop / path.name
         WRITERS[format](deployed, written)
         differences = verify(model, written, format, sizes)
-        worst = max(differences.values())
+        worst = float(np.max(list(differences.values())))  # unlike max, NaN if any is
         if not worst <= tolerance:
             raise InputError(
                 f"{path}: the {format} file differs from the trained model by {worst:.1e}, more "
                 f"than {tolerance:.0e}; nothing was written. Please report this as a bug."
             )
-        if path.is_dir():
-            shutil.rmtree(path)
+        companions = [file for file in workshop.iterdir() if file != written]
+        if path.is_dir():  # an older SavedModel, which cannot be replaced in one step
+            os.replace(path, workshop / "old")
         os.replace(written, path)
-        for companion in workshop.iterdir():
+        for companion in companions:
             os.replace(companion, path.parent / companion.name)
     finally:
         shutil.rmtree(workshop)
@@ -131,6 +141,21 @@ def export(
         differences,
         sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*"))),
     )
+
+
+def _check_target(path: Path, format: str) -> None:
+    """Refuse, before any work, what cannot be written or must not be overwritten."""
+    suffix = SUFFIXES[format]
+    if suffix and path.suffix != suffix:
+        raise InputError(f"{path}: a file of format {format!r} must end in {suffix}.")
+    if path.is_dir() and (suffix or not _ours(path)):
+        raise InputError(
+            f"{path}: is a folder with other things in it, which would be lost; give another path."
+        )
+
+
+def _ours(folder: Path) -> bool:
+    return not any(folder.iterdir()) or (folder / "saved_model.pb").is_file()
 
 
 def with_rgb_input(model: keras.Model) -> keras.Model:
@@ -146,13 +171,12 @@ def describe(model: keras.Model) -> str:
     """A network's architecture as JSON that a person can read: one line a layer."""
     rows = []
     for layer in model.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        sources = [t._keras_history.operation.name for t in inputs]
+        sources = [producer.name for producer in producers(layer)]
         config = layer.get_config()
         kept = ("filters", "kernel_size", "pool_size", "activation", "branch_norm", "scale")
         row = {"name": layer.name, "layer": type(layer).__name__}
         row |= {key: config[key] for key in kept if key in config}
-        if sources != [layer.name]:
+        if sources:
             row["inputs"] = sources
         rows.append(row | {"parameters": layer.count_params()})
     head = {
@@ -233,13 +257,6 @@ def _write_onnx(model: keras.Model, path: Path) -> None:
     from matting_keras.onnx_graph import write_onnx
 
     write_onnx(_called(model), path, metadata(model.name), sides(model.name))
-
-
-def metadata(architecture: str) -> dict[str, str]:
-    """What an exported file says about itself, for `Matter` to read."""
-    known = ARCHITECTURES.get(architecture)
-    facts = {"matting_keras.architecture": architecture}
-    return facts | ({"matting_keras.area": str(known.area)} if known else {})
 
 
 def _called(model: keras.Model) -> keras.Model:

@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import matting_keras
+from matting_keras.graph import producer_of, producers
 from matting_keras.onnx_nodes import WRITERS, Nodes
 
 OPSET = 18
@@ -32,6 +33,9 @@ def write_onnx(
         path: the file to write.
         metadata: stored as the file's metadata properties.
         sides: which heights and widths it takes, in words, for the file's description.
+
+    Raises:
+        onnx.checker.ValidationError: the graph breaks ONNX's rules, which is a bug of ours.
     """
     graph = written(model)
     if graph is None:
@@ -98,16 +102,17 @@ def _layers(nodes: Nodes, model: keras.Model, image: str) -> str:
     """Write the layers of a model; returns the name of its output."""
     names = {}
     for layer in model.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        read = [names.get(tensor._keras_history.operation.name, image) for tensor in inputs]
         if isinstance(layer, keras.layers.InputLayer):
             names[layer.name] = image
         elif isinstance(layer, keras.Model):
             # Inside, tensors have other producers; outside, the call that put the model here.
-            inner = layer._inbound_nodes[-1].input_tensors[0]._keras_history.operation
+            inner = producer_of(layer._inbound_nodes[-1].input_tensors[0])
             names[layer.name] = _layers(nodes, layer, names[inner.name])
+        elif getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise NotImplementedError("channels first")
         elif type(layer) in WRITERS:
+            read = [names[producer.name] for producer in producers(layer)]
             names[layer.name] = WRITERS[type(layer)](nodes, layer, read)
         else:
             raise NotImplementedError(type(layer).__name__)
-    return names[model.output._keras_history.operation.name]
+    return names[producer_of(model.output).name]

@@ -52,9 +52,11 @@ class Nodes:
 
     def constant(self, name: str, values) -> str:
         """Add a constant, once for each name; returns the name."""
-        if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
-        return name
+        tensor = numpy_helper.from_array(np.asarray(values, order="C"), f"constant/{name}")
+        known = self.constants.setdefault(tensor.name, tensor)
+        if known.raw_data != tensor.raw_data or known.dims != tensor.dims:
+            raise NotImplementedError(f"two layers called {name!r}")
+        return tensor.name
 
 
 def activated(graph: Nodes, x: str, activation, name: str) -> str:
@@ -99,7 +101,8 @@ def _convolution(graph: Nodes, layer, inputs: list[str]) -> str:
 
 
 def _transposed(graph: Nodes, layer, inputs: list[str]) -> str:
-    if layer.padding != "same" or _pair(layer.dilation_rate) != [1, 1]:
+    plain = layer.padding == "same" and layer.output_padding is None
+    if not plain or _pair(layer.dilation_rate) != [1, 1]:
         raise NotImplementedError("a transposed convolution that is not 'same'")
     kernel = _array(layer.kernel).transpose(3, 2, 0, 1)
     strides = _pair(layer.strides)
@@ -119,6 +122,7 @@ def _transposed(graph: Nodes, layer, inputs: list[str]) -> str:
 
 
 def _batch_norm(graph: Nodes, layer, inputs: list[str]) -> str:
+    _need_channels(layer)
     mean, variance = _array(layer.moving_mean), _array(layer.moving_variance)
     scale = _array(layer.gamma) if layer.scale else np.ones_like(mean)
     shift = _array(layer.beta) if layer.center else np.zeros_like(mean)
@@ -240,6 +244,22 @@ def _grayscale(graph: Nodes, layer, inputs: list[str]) -> str:
     return graph.add("Conv", [inputs[0], kernel], layer.name)
 
 
+def _concatenated(graph: Nodes, layer, inputs: list[str]) -> str:
+    _need_channels(layer)
+    return graph.add("Concat", inputs, layer.name, axis=1)
+
+
+def _multiplied(graph: Nodes, layer, inputs: list[str]) -> str:
+    if len(inputs) != 2:
+        raise NotImplementedError("a product of more than two")
+    return graph.add("Mul", inputs, layer.name)
+
+
+def _need_channels(layer) -> None:
+    if layer.axis not in (-1, 3):
+        raise NotImplementedError(f"axis {layer.axis}")
+
+
 def _relu(graph: Nodes, layer, inputs: list[str]) -> str:
     if layer.negative_slope or layer.threshold or layer.max_value not in (None, 6.0):
         raise NotImplementedError("a ReLU with a slope or another limit")
@@ -265,7 +285,7 @@ WRITERS: dict[type, Callable[[Nodes, layers.Layer, list[str]], str]] = {
     layers.Add: lambda graph, layer, x: graph.add("Add" if len(x) == 2 else "Sum", x, layer.name),
     layers.AveragePooling2D: _pool,
     layers.BatchNormalization: _batch_norm,
-    layers.Concatenate: lambda graph, layer, x: graph.add("Concat", x, layer.name, axis=1),
+    layers.Concatenate: _concatenated,
     layers.Conv2D: _convolution,
     layers.Conv2DTranspose: _transposed,
     layers.Cropping2D: _cropping,
@@ -275,7 +295,7 @@ WRITERS: dict[type, Callable[[Nodes, layers.Layer, list[str]], str]] = {
         "GlobalAveragePool", x, layer.name
     ),
     layers.MaxPooling2D: _pool,
-    layers.Multiply: lambda graph, layer, x: graph.add("Mul", x, layer.name),
+    layers.Multiply: _multiplied,
     layers.ReLU: _relu,
     layers.Rescaling: _rescaling,
     layers.ZeroPadding2D: _zero_padding,

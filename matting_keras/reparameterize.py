@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from matting_keras.errors import InputError
+from matting_keras.graph import producer_of, producers
 from matting_keras.layers import AsymmetricConv2D, IBNorm, TwoClassAlpha
 from matting_keras.layers.asymmetric import norm_as_affine
 
@@ -29,14 +30,14 @@ def fuse(model: keras.Model) -> keras.Model:
         A float32 model with the same layer names and the same function.
 
     Raises:
-        InputError: the model is not functional, or uses a layer twice.
+        InputError: the model is not functional, uses a layer twice, or holds another model.
 
     Example:
         >>> from matting_keras import build
         >>> fuse(build("dark-light", asymmetric=True)).count_params()
         221617
     """
-    _check(model)
+    _check_flat(model)
     plan = _Plan()
     for layer in model.layers:
         if isinstance(layer, AsymmetricConv2D):
@@ -47,6 +48,9 @@ def fuse(model: keras.Model) -> keras.Model:
 
 def fold(model: keras.Model) -> keras.Model:
     """Fuse, then fold all that follows a convolution into it.
+
+    Input scaling without an offset goes into the convolution after it, and Dropout, which does
+    nothing at inference, disappears.
 
     A BatchNormalization is folded only where it comes straight after a convolution that nothing
     else reads. One that comes before a zero-padded convolution (Night's) is left as it is: at the
@@ -59,14 +63,14 @@ def fold(model: keras.Model) -> keras.Model:
         A float32 model with the same function, to about 1e-6.
 
     Raises:
-        InputError: the model is not functional, or uses a layer twice.
+        InputError: the model is not functional, uses a layer twice, or holds another model.
 
     Example:
         >>> from matting_keras import build
         >>> len(fold(build("dark-light", asymmetric=True)).layers)
         33
     """
-    _check(model)
+    _check_flat(model)
     plan, readers = _Plan(), _readers(model)
     for layer in model.layers:
         if isinstance(layer, AsymmetricConv2D):
@@ -234,12 +238,12 @@ def _fold_after(layer, kernel, bias, plan: _Plan, readers: dict[str, list]) -> N
         if isinstance(following, layers.BatchNormalization):
             new.scale(*norm_as_affine(following))
         elif isinstance(following, IBNorm) and following.batch:
-            new.scale(*_batch_half(following, kernel.shape[3]))
+            new.scale(*_batch_half(following, len(new.bias)))
             plan.halved.add(following.name)
             break
         elif relu := _relu_name(following):
             new.config["activation"] = relu
-        elif isinstance(following, TwoClassAlpha) and kernel.shape[3] == 2:
+        elif isinstance(following, TwoClassAlpha) and new.kind is layers.Conv2D:
             new.to_alpha()
         else:
             break
@@ -253,6 +257,8 @@ def _fold_scale(layer, plan: _Plan, readers: dict[str, list]) -> None:
     following = readers[layer.name]
     if len(following) == 1 and following[0] and following[0].name in plan.convolutions:
         convolution = plan.convolutions[following[0].name]
+        if convolution.config.get("groups", 1) > 1:
+            return
         convolution.kernel = convolution.kernel * np.reshape(layer.scale, (-1, 1))
         plan.skipped.add(layer.name)
 
@@ -291,13 +297,10 @@ def _readers(model: keras.Model) -> dict[str, list]:
     """For each layer's name, the layers that read its output, and None where the caller does."""
     readers: dict[str, list] = {layer.name: [] for layer in model.layers}
     for tensor in model.outputs:
-        readers[tensor._keras_history.operation.name].append(None)
+        readers[producer_of(tensor).name].append(None)
     for layer in model.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        for tensor in inputs:
-            producer = tensor._keras_history.operation
-            if producer is not layer:
-                readers[producer.name].append(layer)
+        for producer in producers(layer):
+            readers[producer.name].append(layer)
     return readers
 
 
@@ -312,4 +315,14 @@ def _check(model: keras.Model) -> None:
             raise InputError(
                 f"layer {layer.name!r} is used {len(layer._inbound_nodes)} times; a shared layer "
                 "cannot be folded into one place. Give each use a layer of its own."
+            )
+
+
+def _check_flat(model: keras.Model) -> None:
+    _check(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise InputError(
+                f"{model.name!r} holds the model {layer.name!r} as a layer, whose inside cannot be "
+                "rewritten; rewrite that model, or call its layers one by one."
             )

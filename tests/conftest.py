@@ -88,3 +88,14 @@ def pairs(tmp_path) -> Callable[[int], Path]:
         return root
 
     return make
+
+
+def pytest_collection_modifyitems(items):
+    """Keep in one process what shares costly fixtures: an architecture's contract, a module's."""
+    for item in items:
+        folder, module = item.path.parent.name, item.path.stem
+        options = item.callspec.params if hasattr(item, "callspec") else {}
+        if folder == "contract":
+            item.add_marker(pytest.mark.xdist_group(options.get("name", item.name)))
+        elif folder in ("e2e", "hostile") or module in ("test_export", "test_torch_u2netp"):
+            item.add_marker(pytest.mark.xdist_group(module))

@@ -8,12 +8,11 @@ its size ("same" padding), which sees the same picture but for the border.
 from __future__ import annotations
 
 import keras
-import numpy as np
 from keras import layers
 
-from matting_keras.architectures.blocks import Blocks
+from matting_keras.architectures.blocks import Blocks, imagenet
 from matting_keras.errors import InputError
-from matting_keras.layers import TwoClassAlpha
+from matting_keras.layers import BilinearKernel, TwoClassAlpha
 
 VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 """Convolutions and filters of each block (configuration D of the VGG paper)."""
@@ -39,7 +38,8 @@ def fcn8s(
         backbone: "imagenet" for the VGG16 weights of `keras.applications`, which are downloaded
             once; None for random ones.
         fully_connected: filters of the two convolutions that were VGG16's dense layers. Nearly
-            all of the network's half gigabyte is there; 1024 is a usual smaller choice.
+            all of the network's half gigabyte is there; 1024 is a usual smaller choice. At
+            least 1.
 
     Returns:
         A functional model from raw 0..255 values (batch, height, width, 3), sides multiples of 32,
@@ -47,7 +47,7 @@ def fcn8s(
 
     Raises:
         InputError: unknown backbone, or its weights cannot be downloaded, or the blocks cannot
-            take them.
+            take them; fully_connected below 1.
     """
     if backbone not in (None, "imagenet"):
         raise InputError(f"backbone must be 'imagenet' or None, got {backbone!r}.")
@@ -114,37 +114,13 @@ def _doubled(x, classes: int, step: int, name: str):
     )(x)
 
 
-@keras.saving.register_keras_serializable("matting_keras")
-class BilinearKernel(keras.initializers.Initializer):
-    """A transposed convolution's kernel that enlarges each channel bilinearly.
-
-    For kernels (2 step, 2 step, channels, channels) at stride `step`.
-    """
-
-    def __call__(self, shape, dtype=None):
-        side = shape[0]
-        distance = np.abs(np.arange(side) - (side - 1) / 2)
-        line = np.maximum(1 - distance / (side / 2), 0)
-        kernel = np.zeros(shape)
-        for channel in range(min(shape[2], shape[3])):
-            kernel[:, :, channel, channel] = np.outer(line, line)
-        return keras.ops.convert_to_tensor(kernel, dtype=dtype or keras.config.floatx())
-
-
 def load_imagenet(model: keras.Model) -> None:
     """Give the VGG16 inside FCN-8s the ImageNet weights of `keras.applications`.
 
     Raises:
         InputError: they cannot be downloaded, or the network has asymmetric blocks with norms.
     """
-    try:
-        source = keras.applications.VGG16(include_top=False, weights="imagenet")
-    except Exception as error:  # keras.utils.get_file raises a bare Exception
-        raise InputError(
-            f"the ImageNet weights of VGG16 cannot be downloaded ({error}). Connect to the "
-            "internet once, put the file into ~/.keras/models, or build without backbone."
-        ) from error
-    copy_applications(source, model)
+    copy_applications(imagenet("VGG16"), model)
 
 
 def copy_applications(source: keras.Model, model: keras.Model) -> None:

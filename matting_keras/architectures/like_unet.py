@@ -30,6 +30,7 @@ class LikeUnetSpec:
         norm: "all" puts BatchNormalization after every encoder and decoder convolution,
             "middle" only one between encoder and decoder.
         head: filters of the last convolution before the alpha.
+        published_raw: whether the published weights expect raw values rather than values / 255.
     """
 
     channels: int
@@ -38,6 +39,7 @@ class LikeUnetSpec:
     decoder: tuple[tuple[int, int | None], ...]
     norm: str
     head: int = 8
+    published_raw: bool = True
 
 
 _LARGE = {
@@ -98,7 +100,7 @@ def from_spec(
     """Build the network that a specification describes; arguments as for `like_unet`."""
     blocks = _Blocks(spec.norm == "all", asymmetric, branch_norm)
     image = x = keras.Input((None, None, spec.channels), name="image")
-    if not original:
+    if not (original and spec.published_raw):
         x = layers.Rescaling(1 / 255, dtype="float32", name="scale")(x)
     if spec.stem:
         x = layers.Conv2D(spec.stem, 3, padding="same", activation="relu", name="stem")(x)

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from matting_keras.architectures.blocks import TORCH_NORM
-from matting_keras.errors import InputError
+from matting_keras.architectures.blocks import TORCH_NORM, imagenet
 
 ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
         (6, 320, 1, 1))  # fmt: skip
@@ -95,16 +94,7 @@ def load_imagenet(model: keras.Model, prefix: str) -> None:
     Raises:
         InputError: the weights cannot be downloaded.
     """
-    try:
-        source = keras.applications.MobileNetV2(
-            input_shape=(224, 224, 3), include_top=False, weights="imagenet"
-        )
-    except Exception as error:  # keras.utils.get_file raises a bare Exception
-        raise InputError(
-            f"the ImageNet weights of MobileNetV2 cannot be downloaded ({error}). Connect to the "
-            "internet once, put the file into ~/.keras/models, or build without backbone."
-        ) from error
-    copy_applications(source, model, prefix)
+    copy_applications(imagenet("MobileNetV2"), model, prefix)
 
 
 def copy_applications(source: keras.Model, model: keras.Model, prefix: str) -> None:

@@ -90,6 +90,17 @@ ARCHITECTURES["fcn8s"] = Architecture(
 )
 
 
+def metadata(name: str) -> dict[str, str]:
+    """What an exported file of a network says about itself, for `Matter` to read.
+
+    Args:
+        name: of the network; of one that is not in `ARCHITECTURES` only the name is known.
+    """
+    facts = {"matting_keras.architecture": name}
+    known = ARCHITECTURES.get(name)
+    return facts | ({"matting_keras.area": str(known.area)} if known else {})
+
+
 def build(
     name: str,
     *,
@@ -117,7 +128,8 @@ def build(
         In training form it gives a dictionary of which "alpha" is one.
 
     Raises:
-        InputError: unknown name or option, or weights that do not fit.
+        InputError: unknown name or option, branch_norm without asymmetric, or weights that do
+            not fit.
 
     Example:
         >>> build("dark-light").count_params()
@@ -125,6 +137,8 @@ def build(
     """
     if name not in ARCHITECTURES:
         raise InputError(f"no network is called {name!r}; there are {', '.join(ARCHITECTURES)}.")
+    if branch_norm and not asymmetric:
+        raise InputError("branch_norm needs asymmetric: without branches there is nothing to norm.")
     builder = ARCHITECTURES[name].build
     known = inspect.signature(builder).parameters
     for option in options:

@@ -17,6 +17,7 @@ SPEC = LikeUnetSpec(
     decoder=((512, 256), (256, 128), (128, 64), (64, 32), (32, None)),
     norm="middle",
     head=16,
+    published_raw=False,
 )
 
 
@@ -28,8 +29,7 @@ def unet(
     Args:
         asymmetric: learn its encoder and decoder convolutions as asymmetric blocks.
         branch_norm: give each branch of those blocks a BatchNormalization.
-        original: two classes at the end, as published (7,069,490 parameters), and no scaling
-            inside. The notebook divides by 255 before the network.
+        original: two classes at the end, as published (7,069,490 parameters).
 
     Returns:
         A functional model from raw 0..255 values (batch, height, width, 3), sides multiples of 32,

@@ -127,9 +127,9 @@ class KerasRuntime:
     name = "keras"
 
     def __init__(self, model: Path | keras.Model):
+        from matting_keras.architectures.registry import metadata
         from matting_keras.weights.files import check_finite, load
 
-        self.metadata: dict[str, str] = {}
         if isinstance(model, Path):
             model = load(model)
         else:
@@ -145,6 +145,7 @@ class KerasRuntime:
                 f"the model {model.name!r} takes only {shape[1]}x{shape[2]}; build it with "
                 "height and width None."
             )
+        self.metadata = metadata(model.name)
         self._gray = shape[-1] == 1
         self._call = _traced(model, shape[-1])
 

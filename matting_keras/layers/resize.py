@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -47,6 +48,23 @@ class ResizeLike(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         values, like = input_shape
         return (values[0], like[1], like[2], values[3])
+
+
+@keras.saving.register_keras_serializable("matting_keras")
+class BilinearKernel(keras.initializers.Initializer):
+    """A transposed convolution's kernel that enlarges each channel bilinearly.
+
+    For kernels (2 step, 2 step, channels, channels) at stride `step`.
+    """
+
+    def __call__(self, shape, dtype=None):
+        side = shape[0]
+        distance = np.abs(np.arange(side) - (side - 1) / 2)
+        line = np.maximum(1 - distance / (side / 2), 0)
+        kernel = np.zeros(shape)
+        for channel in range(min(shape[2], shape[3])):
+            kernel[:, :, channel, channel] = np.outer(line, line)
+        return ops.convert_to_tensor(kernel, dtype=dtype or keras.config.floatx())
 
 
 def _bilinear(inputs, size: tuple):

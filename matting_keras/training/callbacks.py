@@ -45,9 +45,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._save_state(epoch + 1)
 
     def _save_state(self, epoch: int) -> None:
-        arrays = {
-            f"model_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self.model.weights)
-        }
+        state = _state(self.model)
+        arrays = {f"model_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(state)}
         optimizer = self.model.optimizer.variables
         arrays |= {f"optimizer_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(optimizer)}
         facts = {"epoch": epoch, "best": self.best, "architecture": self.model.name}
@@ -68,7 +67,7 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         with np.load(path, allow_pickle=False) as state:
             facts = json.loads(str(state["facts"]))
-            parts = (("model", model.weights), ("optimizer", model.optimizer.variables))
+            parts = (("model", _state(model)), ("optimizer", model.optimizer.variables))
             for part, variables in parts:
                 stored = [state[name] for name in state.files if name.startswith(part)]
                 if [a.shape for a in stored] != [tuple(v.shape) for v in variables]:
@@ -81,6 +80,12 @@ class Checkpoint(keras.callbacks.Callback):
                     variable.assign(state[f"{part}_{i}"])
         self.best = facts["best"]
         return facts["epoch"]
+
+
+def _state(model: keras.Model) -> list:
+    """Weights, then what `weights` leaves out: the state of random generators, as in Dropout."""
+    known = {id(weight) for weight in model.weights}
+    return [*model.weights, *(v for v in model.variables if id(v) not in known)]
 
 
 class CsvLog(keras.callbacks.Callback):

@@ -53,13 +53,15 @@ def parser() -> argparse.ArgumentParser:
         description="Train a matting network. Without --data it learns on synthetic portraits.",
         epilog="any key of train/configs can follow, for example: trainer.epochs=5 data.area=49152",
     )
-    new.add_argument("--arch", help="network: a file in train/configs/arch")
+    new.add_argument("--arch", help="network: see 'matting-keras info'")
     new.add_argument("--recipe", help="recipe: a file in train/configs/recipe")
     new.add_argument(
         "--data", nargs="+", metavar="DIR", help="folders with images/ and alphas/ or masks/"
     )
     new.add_argument("--backgrounds", nargs="+", metavar="DIR", help="pictures without people")
-    new.add_argument("--weights", metavar="FILE", help="start from a .keras file, preset or .h5")
+    new.add_argument(
+        "--weights", metavar="FILE", help="start from .keras, a preset, .h5, .pth, .ckpt or .onnx"
+    )
     new.add_argument("--output", metavar="DIR", help="folder of the run (default runs/ARCH)")
     new.add_argument("--resume", action="store_true", help="go on with the run in --output")
     new.add_argument("--precision", help="auto, float32, mixed_float16 or mixed_bfloat16")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from matting_keras.data.augment import AugmentConfig
 from matting_keras.geometry import ASPECT_RATIOS
@@ -16,11 +17,13 @@ class ArchConfig:
         name: of the architecture.
         asymmetric: learn with asymmetric branches, fused at export.
         branch_norm: give each branch a BatchNormalization.
+        options: of that network alone, for example arch.options.input_norm=half for U²-Net.
     """
 
     name: str = "dark-light"
     asymmetric: bool = True
     branch_norm: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -141,10 +141,11 @@ def starting_model(config: RunConfig) -> keras.Model:
         config.arch.name,
         asymmetric=config.arch.asymmetric,
         branch_norm=config.arch.branch_norm,
+        **config.arch.options,
     )
     if config.weights:
         if Path(config.weights).suffix in FOREIGN:
-            source = convert(config.weights, config.arch.name)
+            source = convert(config.weights, config.arch.name, **config.arch.options)
         else:
             source = load(config.weights)
         transfer(source, model)

@@ -14,7 +14,7 @@ from matting_keras.errors import InputError
 from matting_keras.reparameterize import fuse
 from matting_keras.weights.files import check_finite
 from matting_keras.weights.legacy import convert_legacy
-from matting_keras.weights.state_dict import assign, extract
+from matting_keras.weights.state_dict import assign, extract, tensor_names
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,11 @@ def convert(path: str | os.PathLike, architecture: str, **options) -> keras.Mode
     """
     path = Path(path)
     if path.suffix == ".h5" or architecture in SPECS:
+        if unknown := set(options) - {"original"}:
+            raise InputError(
+                f"weights of {architecture!r} are converted without {', '.join(sorted(unknown))}; "
+                "the file itself says whether it has branches."
+            )
         return convert_legacy(path, architecture, **options)
     if architecture not in STATE_DICTS:
         raise InputError(
@@ -79,6 +84,12 @@ def to_pytorch(model: keras.Model, path: str | os.PathLike) -> None:
             f"{', '.join(STATE_DICTS)}."
         )
     tensors = extract(fuse(model))
+    whole = {name for layer in build(model.name).layers for name in tensor_names(layer)}
+    if lacking := sorted(whole - set(tensors)):
+        raise InputError(
+            f"{path}: this {model.name!r} has no {lacking[0]!r}: it was folded for running. Give "
+            "the .keras file that it was exported from."
+        )
     if model.name == "modnet" and "lr_branch.conv_lr.layers.0.weight" not in tensors:
         log.warning("without the training-only heads: load it with strict=False")
     write_state_dict(tensors, path)

@@ -13,7 +13,7 @@ import numpy as np
 import matting_keras.layers  # noqa: F401  registers what the files refer to
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
-from matting_keras.layers import AsymmetricConv2D
+from matting_keras.layers import AsymmetricConv2D, ImageMaximum
 from matting_keras.reparameterize import detached
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def load(source: str | os.PathLike) -> keras.Model:
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
     check_finite(model, str(path))
     return model
@@ -90,7 +90,9 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
         target: a model of the same architecture; its weights are overwritten.
 
     Raises:
-        InputError: the two are different architectures.
+        InputError: the two are different architectures, shift their input differently, have
+            other parts or shapes, or the target's blocks have norms and the source has no
+            branches. The target may be half overwritten then.
     """
     if source.name != target.name:
         raise InputError(
@@ -139,19 +141,26 @@ def _weights_for(layer, source_layers: dict) -> list[np.ndarray] | None:
 def _rescaling(source: keras.Model, target: keras.Model) -> np.ndarray:
     """What the first kernel takes up where the two scale their input differently."""
     (scale, offset), (new_scale, new_offset) = _input_scale(source), _input_scale(target)
-    if not np.allclose(offset, new_offset):
+    same = np.allclose(scale, new_scale, rtol=1e-6)
+    # A shifted input is padded with zeros that a kernel cannot take up.
+    if not np.allclose(offset, new_offset) or (np.any(offset) and not same):
         raise InputError(
-            f"the weights of {source.name!r} expect colours shifted by {offset}, this network "
-            f"shifts by {new_offset}; build it with the same input_norm."
+            f"the weights of {source.name!r} expect colours times {scale} plus {offset}, this "
+            f"network's are times {new_scale} plus {new_offset}; build it with the same "
+            "input_norm."
         )
-    return np.reshape(np.asarray(scale) / np.asarray(new_scale), (-1, 1))
+    return np.ones((1, 1)) if same else np.reshape(scale / new_scale, (-1, 1))
 
 
-def _input_scale(model: keras.Model) -> tuple:
+def _input_scale(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """What is done to raw values, as scale and offset; an image's maximum counts as 255."""
+    scale, offset = np.ones(1), np.zeros(1)
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Rescaling) and layer.name == "scale":
-            return layer.scale, layer.offset
-    return 1.0, 0.0
+        if isinstance(layer, ImageMaximum):
+            scale = scale / 255
+        elif isinstance(layer, keras.layers.Rescaling) and layer.name == "scale":
+            scale, offset = scale * np.asarray(layer.scale), np.asarray(layer.offset)
+    return scale, offset
 
 
 def _alpha_layers(model: keras.Model) -> set[str]:

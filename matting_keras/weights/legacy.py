@@ -13,6 +13,9 @@ from matting_keras.architectures.registry import ARCHITECTURES, build
 from matting_keras.errors import InputError
 from matting_keras.weights.files import check_finite, transfer
 
+LARGEST = 2**22
+"""Values in an array; the largest of Night has 1.2 million."""
+
 
 def convert_legacy(
     path: str | os.PathLike, architecture: str, *, original: bool = False
@@ -69,9 +72,13 @@ def _read_arrays(path: Path) -> list[np.ndarray]:
             arrays = []
             for layer in root.attrs["layer_names"]:
                 group = root[layer]
-                arrays += [np.asarray(group[name]) for name in group.attrs["weight_names"]]
+                datasets = [group[name] for name in group.attrs["weight_names"]]
+                # A small file may declare arrays of any size.
+                if any(dataset.size > LARGEST for dataset in datasets):
+                    raise ValueError(f"layer {layer!r} is larger than any of LikeUnet's")
+                arrays += [np.asarray(dataset) for dataset in datasets]
             return arrays
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a Keras 2 weights file (.h5): {error}.") from error
 
 

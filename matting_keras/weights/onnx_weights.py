@@ -12,8 +12,9 @@ from keras import layers
 from onnx import numpy_helper
 
 from matting_keras.errors import InputError
+from matting_keras.graph import producer_of, producers
 from matting_keras.layers import AsymmetricConv2D
-from matting_keras.weights.state_dict import identity_norm, tensor_names
+from matting_keras.weights.state_dict import identity_norm, tensor_names, training_only
 
 
 def read_onnx(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
@@ -34,18 +35,24 @@ def read_onnx(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
         InputError: not an ONNX file, or one of another network.
     """
     graph = _load(path)
-    arrays = {
-        tensor.name: tensor
-        for tensor in graph.initializer
-        if tensor.data_location == tensor.DEFAULT
-    }
+    try:
+        return _matched(graph, model, path)
+    except (ValueError, IndexError, KeyError) as error:
+        raise InputError(
+            f"{path}: damaged, or not as PyTorch exports: {error}. Copy it again."
+        ) from error
+
+
+def _matched(graph: onnx.GraphProto, model: keras.Model, path: Path) -> dict[str, np.ndarray]:
+    inside = [t for t in graph.initializer if t.data_location == onnx.TensorProto.DEFAULT]
+    arrays = {tensor.name: tensor for tensor in inside}
     tensors = {
         name: numpy_helper.to_array(tensor) for name, tensor in arrays.items() if "." in name
     }
     unnamed = [
         (layer, norm)
         for layer, norm in _convolutions(model)
-        if tensor_names(layer)[0] not in tensors
+        if tensor_names(layer)[0] not in tensors and not training_only(tensor_names(layer)[0])
     ]
     numbered = list(_numbered(graph, arrays))
     if len(unnamed) != len(numbered):
@@ -95,7 +102,7 @@ def _convolutions(
 ) -> Iterator[tuple[layers.Layer, layers.BatchNormalization | None]]:
     """The convolutions in the order in which they run, each with the norm straight after it."""
     norms = {
-        layer.input._keras_history.operation.name: layer
+        producers(layer)[0].name: layer
         for layer in model.layers
         if isinstance(layer, layers.BatchNormalization)
     }
@@ -111,7 +118,7 @@ def running_order(model: keras.Model) -> list[layers.Layer]:
     """
     order: list[layers.Layer] = []
     done: set[str] = set()
-    stack = [(tensor._keras_history.operation, False) for tensor in reversed(model.outputs)]
+    stack = [(producer_of(tensor), False) for tensor in reversed(model.outputs)]
     while stack:
         layer, ready = stack.pop()
         if layer.name in done:
@@ -121,7 +128,5 @@ def running_order(model: keras.Model) -> list[layers.Layer]:
             order.append(layer)
             continue
         stack.append((layer, True))
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        producers = [tensor._keras_history.operation for tensor in inputs]
-        stack += [(producer, False) for producer in reversed(producers) if producer is not layer]
+        stack += [(producer, False) for producer in reversed(producers(layer))]
     return order

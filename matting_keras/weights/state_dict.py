@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +12,8 @@ from keras import layers
 
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, IBNorm
+
+log = logging.getLogger(__name__)
 
 _MINDSPORE = {
     "gamma": "weight",
@@ -41,6 +44,9 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], where: str) ->
     for layer in model.layers:
         names = tensor_names(layer)
         missing = [name for name in names if name not in found]
+        if missing and all(training_only(name) for name in missing):
+            log.info("%s starts anew: %s has no training-only outputs", layer.name, where)
+            continue
         if missing:
             raise InputError(
                 f"{where}: has no tensor {missing[0]!r}, so it is not a checkpoint of "
@@ -50,7 +56,7 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], where: str) ->
         values = [_to_keras(layer, found[name]) for name in names]
         _set(layer, values, names, where)
         used.update(names)
-    unknown = [name for name in found if name not in used and not _training_only(name)]
+    unknown = [name for name in found if name not in used and not training_only(name)]
     if unknown:
         raise InputError(
             f"{where}: holds {len(unknown)} tensors that {model.name!r} has no place for, "
@@ -80,8 +86,9 @@ def extract(model: keras.Model) -> dict[str, np.ndarray]:
             )
         for name, value in zip(tensor_names(layer), layer.get_weights(), strict=True):
             tensors[name] = _to_torch(layer, value)
-        if isinstance(layer, (layers.BatchNormalization, IBNorm)):
-            prefix = tensor_names(layer)[0].rpartition(".")[0]
+        names = tensor_names(layer)
+        if isinstance(layer, (layers.BatchNormalization, IBNorm)) and names:
+            prefix = names[0].rpartition(".")[0]
             tensors[f"{prefix}.num_batches_tracked"] = np.zeros((), "int64")
     first, second = _SECOND_NAME
     for name in [name for name in tensors if name.startswith(first)]:
@@ -119,7 +126,8 @@ def _translated(tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.nda
         yield f"{head}.{_MINDSPORE.get(last, last)}", value
 
 
-def _training_only(name: str) -> bool:
+def training_only(name: str) -> bool:
+    """MODNet's heads for semantic and detail, which its exported files lack."""
     return re.match(r"lr_branch\.conv_lr\.|hr_branch\.conv_hr\.", name) is not None
 
 

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from matting_keras import build
+from matting_keras import build, fold
 from matting_keras.cli import main
 from matting_keras.errors import InputError
 from matting_keras.weights.convert import convert, to_pytorch
@@ -99,7 +99,7 @@ def test_modnet_onnx_is_the_same_network():
         wanted = original.run(None, {"input": (image / 127.5 - 1).transpose(0, 3, 1, 2)})[0]
         assert wanted.std() > 0.1
         ours = np.array(model(image, training=False))[..., 0]
-        np.testing.assert_allclose(ours, wanted[:, 0], atol=1e-3)
+        np.testing.assert_allclose(ours, wanted[:, 0], atol=3e-4)
 
 
 @pytest.mark.parametrize("dialect", ["plain", "parallel", "half", "mindspore"])
@@ -155,6 +155,35 @@ def test_training_starts_from_inference_weights():
     np.testing.assert_array_equal(alpha_of(training(x)), alpha_of(inference(x)))
 
 
+def test_training_only_heads_start_anew_where_a_file_lacks_them(tmp_path):
+    inference = lively("modnet")
+    to_pytorch(inference, tmp_path / "inference.pth")
+    training = convert(tmp_path / "inference.pth", "modnet", training=True)
+    x = noise(inference, (1, 64, 64))
+    np.testing.assert_array_equal(alpha_of(training(x)), alpha_of(inference(x)))
+
+
+def test_folded_networks_do_not_go_back_to_pytorch(tmp_path):
+    with pytest.raises(InputError, match="folded for running"):
+        to_pytorch(fold(build("modnet")), tmp_path / "back.pth")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["cut", "shapeless", "biasless"])
+def test_damaged_onnx_is_refused(kind, tmp_path):
+    kernel = onnx.numpy_helper.from_array(np.zeros((4, 3, 3, 3), "float32"), "1")
+    if kind == "shapeless":
+        kernel.dims[0] = 5
+    inputs = ["x", "1", "missing"] if kind == "biasless" else ["x", "1"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", inputs, ["y"])], "damaged", [], [], [kernel]
+    )
+    data = onnx.helper.make_model(graph).SerializeToString()
+    (tmp_path / "damaged.onnx").write_bytes(data[:-20] if kind == "cut" else data)
+    with pytest.raises(InputError, match=r"damaged|without a name"):
+        convert(tmp_path / "damaged.onnx", "modnet")
+
+
 def test_weights_of_another_colour_range_are_refused():
     half, imagenet = build("u2netp", input_norm="half"), build("u2netp")
     with pytest.raises(InputError, match="input_norm"):
@@ -170,6 +199,9 @@ def test_commands_convert_there_and_back(tmp_path, capsys):
     assert main(["convert", str(there), "--arch", "u2netp", "--output", str(back)]) == 0
     theirs, again = read_state_dict(tmp_path / "theirs.pth"), read_state_dict(back)
     assert all(np.array_equal(again[key], value) for key, value in theirs.items())
+    again = ["convert", str(there), "--arch", "u2netp", "--output", str(tmp_path / "x.keras")]
+    assert main([*again, "--input-norm", "half"]) == 1
+    assert "has its form already" in capsys.readouterr().err
     assert main(["convert", str(there), "--arch", "modnet", "--output", str(back)]) == 1
     assert "holds 'u2netp', not 'modnet'" in capsys.readouterr().err
 
@@ -182,6 +214,7 @@ def test_commands_convert_there_and_back(tmp_path, capsys):
         ("more.pth", "u2netp", "no place for, 'stage9"),
         ("none.pth", "u2netp", "no such file"),
         ("modnet.pth", "unet", "no published weights of 'unet'"),
+        ("modnet.pth", "dark", "not a Keras 2 weights file"),
         ("text.onnx", "modnet", "not an ONNX file"),
         ("text.pth", "modnet", "expected a PyTorch"),
         ("nan.pth", "u2netp", "NaN"),
@@ -213,10 +246,7 @@ def test_exported_files_of_another_network_are_refused(tiny_onnx):
 def test_original_scales_and_stretches(tmp_path):
     network = lively("u2netp")
     save(network, tmp_path / "weights.keras")
-    original = build("u2netp", original=True, weights=None)
-    for layer in original.layers:
-        if layer.weights:
-            layer.set_weights(network.get_layer(layer.name).get_weights())
+    original = build("u2netp", original=True, weights=str(tmp_path / "weights.keras"))
     x = noise(network, (2, 64, 64)) * np.array([0.5, 0.25], "float32").reshape(2, 1, 1, 1)
     brightest = x.max(axis=(1, 2, 3), keepdims=True)
     alpha = np.array(network(x / brightest * 255))

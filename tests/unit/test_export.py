@@ -52,9 +52,25 @@ def test_a_file_that_differs_is_not_kept(model, tmp_path, monkeypatch):
 
 
 def test_nan_is_a_difference(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "verify", lambda *_: {(1, 32, 32): float("nan")})
+    found = {(1, 32, 32): 1e-6, (1, 64, 64): float("nan")}
+    monkeypatch.setattr(export_module, "verify", lambda *_: found)
     with pytest.raises(InputError, match="differs"):
         export(model, tmp_path / "model.onnx")
+
+
+def test_a_folder_with_other_things_is_not_replaced(model, tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years of it")
+    for format in ("saved_model", "onnx"):
+        with pytest.raises(InputError, match=r"would be lost|must end in"):
+            export(model, tmp_path / "work", format)
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "years of it"
+
+
+@pytest.mark.parametrize(("format", "name"), [("keras", "net"), ("onnx", "net.bin")])
+def test_the_suffix_is_checked_first(model, format, name, tmp_path):
+    with pytest.raises(InputError, match=r"must end in \."):
+        export(model, tmp_path / name, format)
 
 
 def test_unknown_format(model, tmp_path):

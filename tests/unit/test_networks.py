@@ -9,6 +9,7 @@ from matting_keras.architectures import ARCHITECTURES, fcn, mobilenet_v2
 from matting_keras.architectures.modnet import BACKBONE
 from matting_keras.complexity import counts, multiply_accumulates
 from matting_keras.errors import InputError
+from matting_keras.layers import BilinearKernel
 from matting_keras.weights.state_dict import assign, extract
 from tests.networks import noise
 
@@ -61,6 +62,7 @@ def test_u2net_sees_any_size_and_takes_its_checkpoints():
         ("u2netp", {"input_norm": "max"}, "input_norm must be one of imagenet, half"),
         ("modnet", {"backbone": "resnet"}, "backbone must be 'imagenet' or None"),
         ("fcn8s", {"fully_connected": 0}, "at least 1"),
+        ("dark", {"branch_norm": True}, "branch_norm needs asymmetric"),
     ],
 )
 def test_wrong_options_are_refused(name, options, message):
@@ -114,7 +116,7 @@ def test_imagenet_backbone_of_fcn8s_is_keras_applications():
 
 def test_bilinear_kernel_enlarges_a_constant_to_itself():
     layer = keras.layers.Conv2DTranspose(
-        2, 4, strides=2, padding="same", use_bias=False, kernel_initializer=fcn.BilinearKernel()
+        2, 4, strides=2, padding="same", use_bias=False, kernel_initializer=BilinearKernel()
     )
     x = np.stack([np.full((4, 4), 3.0), np.full((4, 4), -1.0)], -1)[None].astype("float32")
     enlarged = np.array(layer(x))[0, 1:-1, 1:-1]
