@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
         area=384 * 288,
         sha256={
             ".keras": "d321d0cc94271fa8471652b854eb286dbc039aa89271fe9cd3135d56ddeca4b4",
-            ".onnx": "54755b29ae17d0fb43a392c83d64858841560df0f55c3bda082e843baf3f5893",
+            ".onnx": "19bb68983be973109aad799f9e892a4a8f0ba1dc576ae6d21ee32170e666a638",
         },
     ),
 }
