@@ -116,9 +116,11 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
         # A file is needed only for settings other than the defaults, and wins over this.
         if not (configs / "arch" / f"{name}.yaml").exists():
             store.store(group="arch", name=name, node={"name": name})
+    # Which options a network has is its own affair: Hydra cannot know the keys beforehand.
+    words = [f"++{word}" if word.startswith("arch.options.") else word for word in words]
     try:
         with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
-            return OmegaConf.to_object(compose("config", overrides=list(words)))
+            return OmegaConf.to_object(compose("config", overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
         choices = {g: sorted(f.stem for f in (configs / g).glob("*.yaml")) for g in GROUPS}
         choices["arch"] = sorted(ARCHITECTURES)
