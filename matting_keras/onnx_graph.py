@@ -41,7 +41,7 @@ def write_onnx(
     if graph is None:
         from matting_keras.onnx_tracing import traced
 
-        graph = traced(model, path)
+        graph = tidied(traced(model, path, OPSET))
     proto = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -74,6 +74,14 @@ def written(model: keras.Model) -> onnx.GraphProto | None:
             list(nodes.constants.values()),
         )
     )
+
+
+def tidied(graph: onnx.GraphProto) -> onnx.GraphProto:
+    """Give a traced graph, in place, the inputs and outputs of our files; returns the graph."""
+    del graph.input[:], graph.output[:], graph.value_info[:]
+    graph.input.append(picture("image", 3))
+    graph.output.append(picture("alpha", 1))
+    return drop_unread(graph)
 
 
 def picture(name: str, channels: int) -> onnx.ValueInfoProto:

@@ -9,28 +9,25 @@ import keras
 import onnx
 
 
-def traced(model: keras.Model, path: Path) -> onnx.GraphProto:
-    """A model's graph as tf2onnx sees it, under the names that our files have.
+def traced(model: keras.Model, path: Path, opset: int) -> onnx.GraphProto:
+    """A model's graph as tf2onnx sees it, its input called `image` and its output `alpha`.
 
     Args:
         model: takes RGB 0..255 (batch, height, width, 3); has been called once.
         path: where tf2onnx may write.
+        opset: version of ONNX's operators.
     """
-    from matting_keras.onnx_graph import OPSET, drop_unread, picture
-
     signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="float32", name="image")]
     with warnings.catch_warnings():
         # tf2onnx still looks for `np.object`, and NumPy warns about it.
         warnings.simplefilter("ignore", FutureWarning)
         model.export(
-            path, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False
+            path, format="onnx", input_signature=signature, opset_version=opset, verbose=False
         )
     graph = onnx.load(path).graph
     old = {graph.input[0].name: "image", graph.output[0].name: "alpha"}
     for node in graph.node:
         node.input[:] = [old.get(name, name) for name in node.input]
         node.output[:] = [old.get(name, name) for name in node.output]
-    del graph.input[:], graph.output[:], graph.value_info[:]
-    graph.input.append(picture("image", 3))
-    graph.output.append(picture("alpha", 1))
-    return drop_unread(graph)
+    graph.input[0].name, graph.output[0].name = "image", "alpha"
+    return graph

@@ -12,7 +12,7 @@ from keras import layers
 from matting_keras import build, fold
 from matting_keras.export import FORMATS, export
 from matting_keras.layers import TwoClassAlpha, Upsample2x
-from matting_keras.onnx_graph import drop_unread, write_onnx, written
+from matting_keras.onnx_graph import OPSET, drop_unread, tidied, write_onnx, written
 from matting_keras.onnx_tracing import traced
 from tests.networks import lively, noise
 
@@ -29,7 +29,7 @@ def test_traced_and_written_graphs_are_the_same_network(tmp_path):
     x = noise(model, (2, 64, 96))
     wanted = np.array(model(x))
     write_onnx(model, tmp_path / "written.onnx", {})
-    graph = traced(model, tmp_path / "raw.onnx")
+    graph = tidied(traced(model, tmp_path / "raw.onnx", OPSET))
     proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
     proto.ir_version = 8
     onnx.save(proto, tmp_path / "traced.onnx")
