@@ -59,13 +59,19 @@ def parser() -> argparse.ArgumentParser:
     )
 
     evaluate = _command(commands, "evaluate", _evaluate, "scores on photos with known alpha")
-    evaluate.add_argument("weights", nargs="+", help="presets, .onnx or .keras files")
+    evaluate.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
+    evaluate.add_argument(
+        "--predictions", nargs="+", default=[], metavar="DIR", help="mattes made by something else"
+    )
     evaluate.add_argument("--data", required=True, nargs="+", metavar="DIR")
     evaluate.add_argument(
         "--people",
         default="all",
         choices=("all", "held-back"),
         help="held-back: only those that training on the same folder keeps for validation",
+    )
+    evaluate.add_argument(
+        "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
     )
     evaluate.add_argument("--area", type=int, help="input height times width, in pixels")
     evaluate.add_argument("--json", metavar="FILE", help="also write every photo's figures")
@@ -144,10 +150,16 @@ def _convert(flags: argparse.Namespace) -> None:
 def _evaluate(flags: argparse.Namespace) -> None:
     from matting_keras.evaluate import evaluate, write_json
 
+    for folder in flags.predictions:
+        if not Path(folder).is_dir():
+            raise InputError(f"--predictions {folder}: no such folder.")
+    if not (flags.weights or flags.predictions):
+        raise InputError("nothing to evaluate: name weights, or a folder after --predictions.")
+    options = {"people": flags.people, "area": flags.area, "edges": flags.grad}
     done = []
     for folder in flags.data:
-        for weights in flags.weights:
-            done.append(evaluate(weights, folder, people=flags.people, area=flags.area))
+        for model in (*flags.weights, *flags.predictions):
+            done.append(evaluate(model, folder, **options))
             print(done[-1], flush=True)
     if flags.json:
         write_json(done, flags.json)
