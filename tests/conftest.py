@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.torch_files import reader
+
 HERE = Path(__file__).resolve().parent.parent
 
 
@@ -88,6 +90,18 @@ def pairs(tmp_path) -> Callable[[int], Path]:
         return root
 
     return make
+
+
+@pytest.fixture(params=["ours", "torch"])
+def read(request, monkeypatch):
+    """Reads a PyTorch checkpoint, with our own reader and with PyTorch's."""
+    return reader(request.param, monkeypatch)
+
+
+@pytest.fixture
+def ours(monkeypatch):
+    """Reads a PyTorch checkpoint with our own reader."""
+    return reader("ours", monkeypatch)
 
 
 def pytest_collection_modifyitems(items):

@@ -15,22 +15,11 @@ from tests.torch_files import (
     FORMATS,
     REBUILD,
     mapping,
-    reader,
     tensor,
     whole,
     write_legacy,
     write_zip,
 )
-
-
-@pytest.fixture(params=["ours", "torch"])
-def read(request, monkeypatch):
-    return reader(request.param, monkeypatch)
-
-
-@pytest.fixture
-def ours(monkeypatch):
-    return reader("ours", monkeypatch)
 
 
 class Harmful:

@@ -27,7 +27,6 @@ from tests.torch_files import (
     assert_same,
     integers,
     mapping,
-    reader,
     storage,
     tensor,
     whole,
@@ -36,16 +35,6 @@ from tests.torch_files import (
 )
 
 GOLDEN = DATA / "golden"
-
-
-@pytest.fixture(params=["ours", "torch"])
-def read(request, monkeypatch):
-    return reader(request.param, monkeypatch)
-
-
-@pytest.fixture
-def ours(monkeypatch):
-    return reader("ours", monkeypatch)
 
 
 @pytest.fixture
