@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -40,7 +42,8 @@ class Checkpoint(keras.callbacks.Callback):
         score = float((logs or {}).get(self.monitor, -np.inf))
         if score > self.best:
             self.best = score
-            save(self.model, self.folder / "best.keras")
+            with averaged(self.model):
+                save(self.model, self.folder / "best.keras")
             log.info("best.keras: %s %.4f", self.monitor, score)
         self._save_state(epoch + 1)
 
@@ -86,6 +89,36 @@ def _state(model: keras.Model) -> list:
     """Weights, then what `weights` leaves out: the state of random generators, as in Dropout."""
     known = {id(weight) for weight in model.weights}
     return [*model.weights, *(v for v in model.variables if id(v) not in known)]
+
+
+@contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Within it the model has the averages of its weights; nothing changes where none are kept."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
+        yield
+        return
+    weights = model.trainable_variables
+    kept = [keras.ops.convert_to_numpy(weight) for weight in weights]
+    averages = optimizer._model_variables_moving_average
+    for weight, average in zip(weights, averages, strict=True):
+        weight.assign(average)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, kept, strict=True):
+            weight.assign(value)
+
+
+class AveragedValidation(keras.callbacks.Callback):
+    """Validates the averages of the weights, where the optimizer keeps them."""
+
+    def on_test_begin(self, logs=None):
+        self.swap = averaged(self.model)
+        self.swap.__enter__()
+
+    def on_test_end(self, logs=None):
+        self.swap.__exit__(None, None, None)
 
 
 class CsvLog(keras.callbacks.Callback):
@@ -154,7 +187,8 @@ class ImageGrid(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         import tensorflow as tf
 
-        predicted = np.array(self.model(self.images, training=False), "float32")
+        with averaged(self.model):
+            predicted = np.array(self.model(self.images, training=False), "float32")
         grid = strips(self.images, self.alphas, predicted)
         with tf.summary.create_file_writer(self.folder).as_default():
             tf.summary.image("photo, truth, prediction, error", grid, epoch + 1, max_outputs=8)

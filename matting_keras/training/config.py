@@ -87,6 +87,8 @@ class TrainerConfig:
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
         jit: auto, on or off: compile the step with XLA.
         resume: go on from the last finished epoch in the run's folder.
+        average: share of the old weights in a running average, for example 0.999; it is the
+            average that is validated and saved as best.keras. 0 keeps none.
     """
 
     epochs: int = 20
@@ -95,6 +97,7 @@ class TrainerConfig:
     precision: str = "auto"
     jit: str = "auto"
     resume: bool = False
+    average: float = 0.0
 
 
 @dataclass

@@ -55,6 +55,11 @@ def train(config: RunConfig) -> Path:
         raise InputError(
             f"recipe.learning_rate must be above 0, got {config.recipe.learning_rate}."
         )
+    if not 0 <= config.trainer.average < 1:
+        raise InputError(
+            f"trainer.average must be from 0 (none) to below 1, got {config.trainer.average}; "
+            "0.999 remembers about a thousand steps."
+        )
     folder = callbacks.ensure_folder(Path(config.output))
     if (folder / "state.npz").exists() and not config.trainer.resume:
         raise InputError(
@@ -166,7 +171,12 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
         decay_steps=max(1, config.trainer.epochs * steps - config.recipe.warmup),
     )
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule, amsgrad=config.recipe.amsgrad),
+        optimizer=keras.optimizers.Adam(
+            schedule,
+            amsgrad=config.recipe.amsgrad,
+            use_ema=config.trainer.average > 0,
+            ema_momentum=config.trainer.average,
+        ),
         loss=AlphaLoss(config.recipe.crossentropy, config.recipe.difference),
         metrics=[AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")],
         jit_compile=compiled,
@@ -197,6 +207,7 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
         shuffle=False,  # the pipeline has its own order
         verbose=2,
         callbacks=[
+            callbacks.AveragedValidation(),
             callbacks.Throughput(config.trainer.batch_size),
             checkpoint,
             callbacks.CsvLog(folder / "log.csv", done),

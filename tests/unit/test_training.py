@@ -144,13 +144,14 @@ def test_every_network_is_known_to_the_command():
         assert configured(f"--arch {name}").arch.name == name
 
 
-def compiled(seed: int = 0) -> keras.Model:
+def compiled(seed: int = 0, **options) -> keras.Model:
     keras.utils.set_random_seed(seed)
     image = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(1, 3, padding="same")(image)
     # Dropout has a state of its own, which a resumed run must find again.
     model = keras.Model(image, keras.layers.Dropout(0.3)(x), name="small")
-    model.compile(keras.optimizers.Adam(1e-2, amsgrad=True), "mse", run_eagerly=True)
+    adam = keras.optimizers.Adam(1e-2, amsgrad=True, **options)
+    model.compile(adam, "mse", run_eagerly=True)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -166,6 +167,31 @@ def test_checkpoint_restores_weights_and_optimizer(tmp_path):
     assert again.restore(other) == 1
     assert again.best == 0.5
     assert [float(other.train_on_batch(x, x)) for _ in range(3)] == after
+
+
+def test_averages_are_validated_and_saved_and_learning_goes_on_without_them(tmp_path):
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
+    model, checkpoint = compiled(use_ema=True, ema_momentum=0.5), callbacks.Checkpoint(tmp_path)
+    validation = callbacks.AveragedValidation()
+    for callback in (checkpoint, validation):
+        callback.set_model(model)
+    seen = []
+    for _ in range(3):
+        model.train_on_batch(x, x)
+        seen.append(model.get_weights()[0])
+    wanted = seen[0] / 4 + seen[1] / 4 + seen[2] / 2
+    validation.on_test_begin()
+    np.testing.assert_allclose(model.get_weights()[0], wanted, atol=1e-6)
+    validation.on_test_end()
+    checkpoint.on_epoch_end(0, {"val_mIoU": 0.5})
+    np.testing.assert_array_equal(model.get_weights()[0], seen[2])
+    best = keras.saving.load_model(tmp_path / "best.keras", compile=False)
+    np.testing.assert_allclose(best.get_weights()[0], wanted, atol=1e-6)
+    other = compiled(seed=9, use_ema=True, ema_momentum=0.5)
+    callbacks.Checkpoint(tmp_path).restore(other)
+    np.testing.assert_array_equal(other.get_weights()[0], seen[2])
+    with callbacks.averaged(other):
+        np.testing.assert_allclose(other.get_weights()[0], wanted, atol=1e-6)
 
 
 def test_only_a_better_model_replaces_the_best(tmp_path):
