@@ -21,8 +21,7 @@ import numpy as np
 from matting_keras.architectures.registry import ARCHITECTURES, metadata
 from matting_keras.errors import InputError
 from matting_keras.graph import producers
-from matting_keras.layers import Grayscale
-from matting_keras.reparameterize import alpha_part, fold
+from matting_keras.reparameterize import alpha_part, fold, take_rgb, with_rgb_input
 from matting_keras.weights.files import check_finite
 
 SUFFIXES = {
@@ -112,7 +111,7 @@ def export(
     _check_target(path, format)
     check_finite(model, model.name)
     folded = fold(alpha_part(model))
-    deployed = folded if format == "keras" else with_rgb_input(folded)
+    deployed = folded if format == "keras" else take_rgb(folded)
     path.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -156,15 +155,6 @@ def _check_target(path: Path, format: str) -> None:
 
 def _ours(folder: Path) -> bool:
     return not any(folder.iterdir()) or (folder / "saved_model.pb").is_file()
-
-
-def with_rgb_input(model: keras.Model) -> keras.Model:
-    """The same network, taking RGB 0..255 (batch, height, width, 3) whatever it takes itself."""
-    if model.input_shape[-1] == 3:
-        return model
-    image = keras.Input((None, None, 3), name="image")
-    gray = Grayscale(dtype="float32", name="grayscale")(image)
-    return keras.Model(image, model(gray), name=model.name)
 
 
 def describe(model: keras.Model) -> str:

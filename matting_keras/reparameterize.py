@@ -8,16 +8,16 @@ needs. All return a new float32 model and leave the old one alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import keras
 import numpy as np
 from keras import layers, ops
 
 from matting_keras.errors import InputError
-from matting_keras.graph import producer_of, producers
+from matting_keras.graph import producer_of
 from matting_keras.layers import AsymmetricConv2D, IBNorm, TwoClassAlpha
 from matting_keras.layers.asymmetric import norm_as_affine
+from matting_keras.layers.colour import LUMA, Grayscale
+from matting_keras.surgery import Convolution, Plan, check, check_flat, readers_of
 
 
 def fuse(model: keras.Model) -> keras.Model:
@@ -37,12 +37,12 @@ def fuse(model: keras.Model) -> keras.Model:
         >>> fuse(build("dark-light", asymmetric=True)).count_params()
         221617
     """
-    _check_flat(model)
-    plan = _Plan()
+    check_flat(model)
+    plan = Plan()
     for layer in model.layers:
         if isinstance(layer, AsymmetricConv2D):
             kernel, bias = layer.fused_weights()
-            plan.convolutions[layer.name] = _Convolution.of(layer, kernel, bias)
+            plan.convolutions[layer.name] = Convolution.of(layer, kernel, bias)
     return plan.apply(model)
 
 
@@ -70,8 +70,8 @@ def fold(model: keras.Model) -> keras.Model:
         >>> len(fold(build("dark-light", asymmetric=True)).layers)
         33
     """
-    _check_flat(model)
-    plan, readers = _Plan(), _readers(model)
+    check_flat(model)
+    plan, readers = Plan(), readers_of(model)
     for layer in model.layers:
         if isinstance(layer, AsymmetricConv2D):
             _fold_after(layer, *layer.fused_weights(), plan, readers)
@@ -85,14 +85,54 @@ def fold(model: keras.Model) -> keras.Model:
     return plan.apply(model)
 
 
+def take_rgb(model: keras.Model) -> keras.Model:
+    """Let a gray network take RGB, by folding the luma weights into its first convolution.
+
+    Exact although the convolution pads: the luma of three zeros is zero.
+
+    Args:
+        model: a folded functional model; one that takes RGB already is returned as it is.
+
+    Returns:
+        A float32 model from RGB 0..255 (batch, height, width, 3) to the same alpha. Where
+        something else than one convolution reads the input, luma is computed before that.
+
+    Raises:
+        InputError: the model is not functional, or uses a layer twice.
+
+    Example:
+        >>> from matting_keras import build
+        >>> take_rgb(fold(build("dark-light"))).input_shape
+        (None, None, None, 3)
+    """
+    check(model)
+    if model.input_shape[-1] == 3:
+        return model
+    first = readers_of(model)[producer_of(model.input).name]
+    if len(first) > 1 or type(first[0]) is not layers.Conv2D:
+        return with_rgb_input(model)
+    kernel, bias = _weights(first[0])
+    plan = Plan({first[0].name: Convolution.of(first[0], kernel * LUMA.reshape(3, 1), bias)})
+    return plan.apply(model, keras.Input((None, None, 3), name="image"))
+
+
+def with_rgb_input(model: keras.Model) -> keras.Model:
+    """The same network, unchanged inside, taking RGB 0..255 whatever it takes itself."""
+    if model.input_shape[-1] == 3:
+        return model
+    image = keras.Input((None, None, 3), name="image")
+    gray = Grayscale(dtype="float32", name="grayscale")(image)
+    return keras.Model(image, model(gray), name=model.name)
+
+
 def detached(model: keras.Model) -> keras.Model:
     """A float32 copy of a model, without the optimizer that trains it.
 
     Raises:
         InputError: the model is not functional, or uses a layer twice.
     """
-    _check(model)
-    return _Plan().apply(model)
+    check(model)
+    return Plan().apply(model)
 
 
 def inference_form(model: keras.Model) -> keras.Model:
@@ -130,95 +170,6 @@ def alpha_part(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.output["alpha"], name=model.name)
 
 
-@dataclass
-class _Convolution:
-    """A convolution to be: its layer class, its configuration and its weights."""
-
-    kind: type
-    config: dict
-    kernel: np.ndarray
-    bias: np.ndarray
-
-    @classmethod
-    def of(cls, layer, kernel: np.ndarray, bias: np.ndarray | None) -> _Convolution:
-        config = {
-            "name": layer.name,
-            "padding": getattr(layer, "padding", "same"),
-            "strides": getattr(layer, "strides", 1),
-            "dilation_rate": layer.dilation_rate,
-            "activation": layer.activation,
-        }
-        if isinstance(layer, layers.DepthwiseConv2D):
-            config |= {"kernel_size": kernel.shape[:2], "depth_multiplier": kernel.shape[3]}
-            kind, outputs = layers.DepthwiseConv2D, kernel.shape[2] * kernel.shape[3]
-        else:
-            config |= {"kernel_size": kernel.shape[:2], "filters": kernel.shape[3]}
-            config["groups"] = getattr(layer, "groups", 1)
-            kind, outputs = layers.Conv2D, kernel.shape[3]
-        return cls(kind, config, kernel, np.zeros(outputs) if bias is None else bias)
-
-    def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
-        """Let the convolution's output be multiplied and shifted, per channel."""
-        depthwise = self.kind is layers.DepthwiseConv2D
-        self.kernel = self.kernel * (scale.reshape(self.kernel.shape[2:]) if depthwise else scale)
-        self.bias = self.bias * scale + shift
-
-    def to_alpha(self) -> None:
-        """Turn two class logits into one sigmoid channel: softmax(z)[1] = sigmoid(z1 - z0)."""
-        self.kernel = self.kernel[..., 1:] - self.kernel[..., :1]
-        self.bias = self.bias[1:] - self.bias[:1]
-        self.config |= {"filters": 1, "activation": "sigmoid", "name": "alpha"}
-
-
-@dataclass
-class _Plan:
-    """What to change in a functional model, by layer name.
-
-    Attributes:
-        convolutions: what takes the place of a layer.
-        skipped: layers to leave out.
-        halved: IBNorms whose batch half is in the convolution before.
-    """
-
-    convolutions: dict[str, _Convolution] = field(default_factory=dict)
-    skipped: set[str] = field(default_factory=set)
-    halved: set[str] = field(default_factory=set)
-
-    def apply(self, model: keras.Model) -> keras.Model:
-        left_out = []
-
-        def clone(layer):
-            if layer.name in self.convolutions:
-                new = self.convolutions[layer.name]
-                return new.kind(**new.config, dtype="float32")
-            config = {**layer.get_config(), "dtype": "float32"}
-            if layer.name in self.halved:
-                config["batch"] = False
-            same = layer.__class__.from_config(config)
-            if layer.name in self.skipped:
-                left_out.append(same)
-            return same
-
-        def call(layer, *args, **kwargs):
-            if any(layer is one for one in left_out):
-                return args[0]
-            return layer(*args, **kwargs)
-
-        # The same graph without its compilation, which cloning would copy too.
-        graph = keras.Model(model.input, model.output, name=model.name)
-        rewritten = keras.models.clone_model(graph, clone_function=clone, call_function=call)
-        sources = {layer.name: layer for layer in model.layers}
-        renamed = {new.config["name"]: new for new in self.convolutions.values()}
-        for layer in rewritten.layers:
-            if layer.name in renamed:
-                new = renamed[layer.name]
-                layer.set_weights([new.kernel.astype("float32"), new.bias.astype("float32")])
-            elif layer.weights:
-                layer.set_weights(sources[layer.name].get_weights())
-            layer.trainable = sources[layer.name].trainable if layer.name in sources else True
-        return rewritten
-
-
 def _weights(layer) -> tuple[np.ndarray, np.ndarray | None]:
     """Kernel and bias of a convolution, transposed or not, as a plain one has them."""
     kernel = ops.convert_to_numpy(layer.kernel)
@@ -229,9 +180,9 @@ def _weights(layer) -> tuple[np.ndarray, np.ndarray | None]:
     return kernel, ops.convert_to_numpy(layer.bias) if layer.use_bias else None
 
 
-def _fold_after(layer, kernel, bias, plan: _Plan, readers: dict[str, list]) -> None:
+def _fold_after(layer, kernel, bias, plan: Plan, readers: dict[str, list]) -> None:
     bias = None if bias is None else bias.astype("float64")
-    new = _Convolution.of(layer, kernel.astype("float64"), bias)
+    new = Convolution.of(layer, kernel.astype("float64"), bias)
     current = layer
     while len(readers[current.name]) == 1 and _is_linear(new.config["activation"]):
         following = readers[current.name][0]
@@ -252,7 +203,7 @@ def _fold_after(layer, kernel, bias, plan: _Plan, readers: dict[str, list]) -> N
     plan.convolutions[layer.name] = new
 
 
-def _fold_scale(layer, plan: _Plan, readers: dict[str, list]) -> None:
+def _fold_scale(layer, plan: Plan, readers: dict[str, list]) -> None:
     # Exact although the convolution pads: zero times the scale is still zero.
     following = readers[layer.name]
     if len(following) == 1 and following[0] and following[0].name in plan.convolutions:
@@ -291,38 +242,3 @@ def _batch_half(norm: IBNorm, channels: int) -> tuple[np.ndarray, np.ndarray]:
     scale, shift = norm_as_affine(norm.batch_norm)
     rest = channels - len(scale)
     return np.append(scale, np.ones(rest)), np.append(shift, np.zeros(rest))
-
-
-def _readers(model: keras.Model) -> dict[str, list]:
-    """For each layer's name, the layers that read its output, and None where the caller does."""
-    readers: dict[str, list] = {layer.name: [] for layer in model.layers}
-    for tensor in model.outputs:
-        readers[producer_of(tensor).name].append(None)
-    for layer in model.layers:
-        for producer in producers(layer):
-            readers[producer.name].append(layer)
-    return readers
-
-
-def _check(model: keras.Model) -> None:
-    if not isinstance(model, keras.Function):
-        raise InputError(
-            f"only functional models can be rewritten, got {type(model).__name__} {model.name!r}; "
-            "build it with matting_keras.build or keras.Model(inputs, outputs)."
-        )
-    for layer in model.layers:
-        if len(layer._inbound_nodes) > 1:
-            raise InputError(
-                f"layer {layer.name!r} is used {len(layer._inbound_nodes)} times; a shared layer "
-                "cannot be folded into one place. Give each use a layer of its own."
-            )
-
-
-def _check_flat(model: keras.Model) -> None:
-    _check(model)
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            raise InputError(
-                f"{model.name!r} holds the model {layer.name!r} as a layer, whose inside cannot be "
-                "rewritten; rewrite that model, or call its layers one by one."
-            )

@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
         area=384 * 288,
         sha256={
             ".keras": "d321d0cc94271fa8471652b854eb286dbc039aa89271fe9cd3135d56ddeca4b4",
-            ".onnx": "19bb68983be973109aad799f9e892a4a8f0ba1dc576ae6d21ee32170e666a638",
+            ".onnx": "69d2085ad98fc3b779588aede9452b6183c6ba206b73fc7f4510e0980366c5a8",
         },
     ),
 }

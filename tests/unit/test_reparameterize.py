@@ -5,6 +5,7 @@ from keras import layers
 
 from matting_keras import build, fold, fuse
 from matting_keras.errors import InputError
+from matting_keras.reparameterize import take_rgb, with_rgb_input
 from tests.networks import lively, noise
 
 
@@ -89,3 +90,27 @@ def test_what_cannot_be_rewritten_is_said():
     shared = layers.Conv2D(2, 3, padding="same", name="twice")
     with pytest.raises(InputError, match="'twice' is used 2 times"):
         fold(keras.Model(image, shared(shared(image))))
+
+
+@pytest.mark.parametrize("name", ["dark-light", "dark"])
+def test_a_gray_network_takes_rgb_without_a_layer_more(name):
+    model = lively(name)
+    folded = fold(model)
+    rgb = take_rgb(folded)
+    assert rgb.input_shape == (None, None, None, 3)
+    assert len(rgb.layers) == len(folded.layers)
+    x = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype("float32")
+    np.testing.assert_allclose(np.array(rgb(x)), np.array(with_rgb_input(model)(x)), atol=1e-5)
+    np.testing.assert_array_equal(np.array(folded(x[..., :1])), np.array(fold(model)(x[..., :1])))
+
+
+def test_taking_rgb_leaves_colour_networks_and_odd_starts_alone():
+    night = build("night")
+    assert take_rgb(night) is night
+    image = keras.Input((None, None, 1))
+    pooled = layers.MaxPooling2D(2)(image)
+    model = keras.Model(image, layers.Conv2D(1, 1)(pooled))
+    rgb = take_rgb(model)
+    x = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype("float32")
+    gray = x @ np.array([0.299, 0.587, 0.114], "float32")[:, None]
+    np.testing.assert_allclose(np.array(rgb(x)), np.array(model(gray)), rtol=1e-5)
