@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--predictions", nargs="+", default=[], metavar="DIR", help="mattes made by something else"
     )
+    evaluate.add_argument(
+        "--peer",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="others' files, run as they want it: U²-Net(P) or MODNet .onnx, MediaPipe .tflite",
+    )
     evaluate.add_argument("--data", required=True, nargs="+", metavar="DIR")
     evaluate.add_argument(
         "--people",
@@ -75,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--area", type=int, help="input height times width, in pixels")
     evaluate.add_argument("--json", metavar="FILE", help="also write every photo's figures")
+    evaluate.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
     _command(commands, "info", _info, "networks and shipped weights")
     return top
@@ -149,20 +157,31 @@ def _convert(flags: argparse.Namespace) -> None:
 
 def _evaluate(flags: argparse.Namespace) -> None:
     from matting_keras.evaluate import evaluate, write_json
+    from matting_keras.report import write_report
+    from matting_keras.report.text import header, line
 
     for folder in flags.predictions:
         if not Path(folder).is_dir():
             raise InputError(f"--predictions {folder}: no such folder.")
-    if not (flags.weights or flags.predictions):
-        raise InputError("nothing to evaluate: name weights, or a folder after --predictions.")
+    if not (flags.weights or flags.predictions or flags.peer):
+        raise InputError(
+            "nothing to evaluate: name weights, a folder after --predictions, or a file after "
+            "--peer."
+        )
     options = {"people": flags.people, "area": flags.area, "edges": flags.grad}
+    runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
+    runs += [(name, {"peer": True}) for name in flags.peer]
     done = []
     for folder in flags.data:
-        for model in (*flags.weights, *flags.predictions):
-            done.append(evaluate(model, folder, **options))
-            print(done[-1], flush=True)
+        for number, (model, how) in enumerate(runs):
+            done.append(evaluate(model, folder, **options, **how))
+            print(line(done[-1]) if number else f"{header(done[-1])}\n{line(done[-1])}", flush=True)
+        if done[-1].truth == "binary" and not flags.grad:
+            print("Grad and Conn are left out: of hard masks they measure the steps (--grad).")
     if flags.json:
         write_json(done, flags.json)
+    if flags.report:
+        print(write_report(done, flags.report))
 
 
 def _info(flags: argparse.Namespace) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from matting_keras.atomic import atomic_path
 from matting_keras.data import sources
 from matting_keras.data.sources import Sample
 from matting_keras.data.store import check
+from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
 from matting_keras.inference.matter import Matter
+from matting_keras.inference.peers import Peer
 from matting_keras.media.images import list_images, read_alpha
 
 FIGURES = {
@@ -30,6 +32,11 @@ FIGURES = {
 EDGE_FIGURES = {"Grad": metrics.grad, "Conn": metrics.conn}
 """How good the edges are: of a hard mask's staircase they say little, so there only on request."""
 
+BAND_FIGURES = ("MAD", "MSE", "SAD", "Grad")
+"""Those that are also taken inside the trimap's unknown band alone."""
+
+ORIGIN_FILE, ORIGINS = "truth.txt", ("computed", "hand-made")
+
 Predict = Callable[[Sample, np.ndarray], np.ndarray]
 
 
@@ -40,35 +47,46 @@ class Evaluation:
     Attributes:
         model: what was run.
         data: on which folder, and which people of it.
-        area: input height times width, in pixels; None for mattes made by something else.
-        rows: one dictionary a photo: name and figures.
-        truth: "rough" where the true alphas are hard masks, else "soft".
+        area: input height times width, in pixels; None where nothing or no fixed size was run.
+        truth: where the true alphas come from: "binary" (hard or rough masks), "computed" or
+            "hand-made" as the data folder's truth.txt says, or "soft" where it says nothing.
+        rows: one dictionary a photo: its name, height, width, `subject` and `unknown` (shares of
+            the picture that are person and unknown band), each figure, and under `band` the
+            figures inside the unknown band.
+        again: reads photo number i once more: RGB, truth and the model's alpha.
     """
 
     model: str
     data: str
     area: int | None
-    rows: list[dict]
     truth: str
+    rows: list[dict]
+    again: Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
+        repr=False, compare=False
+    )
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of the figures that were taken."""
+        return tuple(name for name in (*FIGURES, *EDGE_FIGURES) if name in self.rows[0])
 
     @property
     def summary(self) -> dict[str, float]:
         """Each figure's mean over the photos; SAD, Grad and Conn per photo, divided by 1000."""
-        keys = [key for key in self.rows[0] if key != "name"]
-        return {key: float(np.mean([row[key] for row in self.rows])) for key in keys}
+        return {key: float(np.mean([row[key] for row in self.rows])) for key in self.figures}
 
-    def __str__(self) -> str:
-        figures = "  ".join(f"{key} {value:.4f}" for key, value in self.summary.items())
-        return (
-            f"{self.model} on {self.data}, {len(self.rows)} photos, {self.truth} truth, "
-            f"{f'input {self.area} px' if self.area else 'ready-made mattes'}: {figures}"
-        )
+    @property
+    def band_summary(self) -> dict[str, float]:
+        """The same inside the unknown band, over the photos that have one."""
+        bands = [row["band"] for row in self.rows if row["band"]]
+        return {key: float(np.mean([band[key] for band in bands])) for key in (bands or [{}])[0]}
 
 
 def evaluate(
     model: str | os.PathLike,
     data: str | os.PathLike,
     *,
+    peer: bool = False,
     edges: bool = False,
     people: str = "all",
     fraction: float = 0.1,
@@ -80,9 +98,11 @@ def evaluate(
     Args:
         model: a preset's name, an exported or .keras file, or a folder of mattes that something
             else made: pictures with the photos' stems and sizes.
-        data: a folder with images/ and alphas/ or masks/.
-        edges: Grad and Conn even where a truth is a hard mask, whose own staircase they measure;
-            where all truth is soft they are always there.
+        data: a folder with images/ and alphas/ or masks/; its truth.txt may say in one word
+            whether soft alphas are "computed" or "hand-made".
+        peer: the model is another project's file, run by that project's conventions.
+        edges: Grad and Conn even where the truth is hard masks, whose own staircase they measure;
+            where it is soft they are always there.
         people: "all", or "held-back" for those whom training with the same `fraction` never saw.
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
@@ -95,34 +115,22 @@ def evaluate(
     samples = sources.folder(data)
     if people == "held-back":
         samples = held_back(samples, fraction)
-    rough = any(sample.rough for sample in samples)
-    figures = FIGURES | (EDGE_FIGURES if edges or not rough else {})
-    if Path(model).is_dir():
-        predict, area = _ready_made(Path(model), samples), None
-    else:
-        matter = Matter(model, area=area)
-        predict, area = (lambda sample, image: matter(image)), matter.area
-    rows = [
-        {"name": Path(sample.name).name, **scores}
-        for sample, scores in zip(
-            samples,
-            tqdm(
-                _scored(predict, samples, figures),
-                "evaluating",
-                len(samples),
-                disable=quiet or None,
-                leave=False,
-            ),
-            strict=True,
-        )
-    ]
-    return Evaluation(
-        Path(model).name,
-        f"{Path(data).name} ({people})",
-        area,
-        rows,
-        "rough" if rough else "soft",
+    truth = truth_of(samples, Path(data))
+    figures = FIGURES | (EDGE_FIGURES if edges or truth != "binary" else {})
+    predict, area = _predictor(model, samples, peer, area)
+
+    def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        image, alpha = samples[index].read()
+        return image, alpha, predict(samples[index], image)
+
+    counted = tqdm(
+        range(len(samples)), Path(model).name, disable=quiet or None, leave=False, unit="photo"
     )
+    rows = [
+        {"name": Path(samples[index].name).name, **_row(*again(index)[1:], figures)}
+        for index in counted
+    ]
+    return Evaluation(Path(model).name, f"{Path(data).name} ({people})", area, truth, rows, again)
 
 
 def held_back(samples: Sequence[Sample], fraction: float) -> list[Sample]:
@@ -133,6 +141,29 @@ def held_back(samples: Sequence[Sample], fraction: float) -> list[Sample]:
     checked = check(samples, channels=1, area=64 * 64, quiet=True)
     people = sources.group_lookalikes(checked.store.samples, checked.thumbnails)
     return sources.split(people, fraction)[1]
+
+
+def truth_of(samples: Sequence[Sample], data: Path, looks: int = 8) -> str:
+    """What a set's true alphas are: one of the words of `Evaluation.truth`.
+
+    Args:
+        samples: of the set.
+        data: its folder, which may hold a truth.txt.
+        looks: how many alphas, spread over the set, are looked at for softness.
+
+    Raises:
+        InputError: a truth.txt that says something else.
+    """
+    some = [samples[i] for i in np.linspace(0, len(samples) - 1, looks).astype(int)]
+    if any(sample.rough for sample in samples) or not any(_soft(s.read()[1]) for s in some):
+        return "binary"
+    origin = data / ORIGIN_FILE
+    if not origin.is_file():
+        return "soft"
+    word = origin.read_text(encoding="utf-8").strip()
+    if word not in ORIGINS:
+        raise InputError(f"{origin}: says {word[:40]!r}; expected one of {', '.join(ORIGINS)}.")
+    return word
 
 
 def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike) -> None:
@@ -147,6 +178,7 @@ def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike) -> No
             "truth": e.truth,
             "area": e.area,
             "summary": e.summary,
+            "unknown_band": e.band_summary,
             "photos": e.rows,
         }
         for e in evaluations
@@ -154,6 +186,19 @@ def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike) -> No
     with atomic_path(path) as temporary:
         body = objects[0] if len(objects) == 1 else objects
         temporary.write_text(json.dumps(body, indent=1), encoding="utf-8")
+
+
+def _predictor(
+    model: str | os.PathLike, samples: Sequence[Sample], peer: bool, area: int | None
+) -> tuple[Predict, int | None]:
+    """What gives a photo's matte, and the pixels on its input."""
+    if peer:
+        network = Peer(model)
+        return lambda sample, image: network(image), network.area
+    if Path(model).is_dir():
+        return _ready_made(Path(model), samples), None
+    matter = Matter(model, area=area)
+    return lambda sample, image: matter(image), matter.area
 
 
 def _ready_made(folder: Path, samples: Sequence[Sample]) -> Predict:
@@ -183,10 +228,21 @@ def _ready_made(folder: Path, samples: Sequence[Sample]) -> Predict:
     return read
 
 
-def _scored(
-    predict: Predict, samples: Sequence[Sample], figures: dict[str, Callable]
-) -> Iterator[dict[str, float]]:
-    for sample in samples:
-        image, truth = sample.read()
-        alpha = predict(sample, image)
-        yield {key: figure(truth, alpha) for key, figure in figures.items()}
+def _row(truth: np.ndarray, alpha: np.ndarray, figures: dict[str, Callable]) -> dict:
+    """One photo's figures, and what the report groups photos by."""
+    band = unknown_band(truth)
+    row = {
+        "height": truth.shape[0],
+        "width": truth.shape[1],
+        "subject": float(truth.mean()),
+        "unknown": float(band.mean()),
+    }
+    row |= {name: figure(truth, alpha) for name, figure in figures.items()}
+    inside = [name for name in BAND_FIGURES if name in figures] if band.any() else []
+    return row | {"band": {name: figures[name](truth, alpha, band) for name in inside}}
+
+
+def _soft(alpha: np.ndarray) -> bool:
+    """Whether more than stray pixels lie between background and person."""
+    between = (alpha > 1 / 255) & (alpha < 1 - 1 / 255)
+    return bool(between.mean() > 5e-4)

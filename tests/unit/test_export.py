@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +8,10 @@ from matting_keras import export as export_module
 from matting_keras.architectures import ARCHITECTURES, registry
 from matting_keras.cli import main
 from matting_keras.errors import InputError
-from matting_keras.evaluate import evaluate
-from matting_keras.export import export, with_rgb_input
+from matting_keras.export import export
 from matting_keras.inference.matter import Matter
-from matting_keras.weights.files import load, save
+from matting_keras.reparameterize import with_rgb_input
+from matting_keras.weights.files import load
 from tests.networks import lively, noise
 
 
@@ -98,50 +97,6 @@ def test_convert_command_wants_a_keras_file(tmp_path, capsys):
     line = ["convert", "x.h5", "--arch", "dark", "--output", str(tmp_path / "x.h5")]
     assert main(line) == 1
     assert "must end in .keras" in capsys.readouterr().err
-
-
-def test_evaluate_command_scores_at_the_photos_size(model, pairs, tmp_path, capsys):
-    save(model, tmp_path / "model.keras")
-    export(model, tmp_path / "model.onnx")
-    root = pairs(3)
-    line = ["evaluate", str(tmp_path / "model.onnx"), "--data", str(root)]
-    assert main([*line, "--json", str(tmp_path / "scores.json")]) == 0
-    scores = json.loads((tmp_path / "scores.json").read_text())
-    assert set(scores["summary"]) == {"mIoU", "IoU", "MAD", "MSE", "SAD"}
-    assert len(scores["photos"]) == 3
-    mean = np.mean([row["MAD"] for row in scores["photos"]])
-    assert scores["summary"]["MAD"] == pytest.approx(mean)
-    assert "3 photos, rough truth" in capsys.readouterr().out
-
-
-def test_mattes_made_by_something_else_are_scored_alike(model, pairs, tmp_path, capsys):
-    export(model, tmp_path / "model.onnx")
-    root, mattes, json_file = pairs(3), tmp_path / "mattes", tmp_path / "scores.json"
-    weights = ["--weights", str(tmp_path / "model.onnx"), "--output", str(mattes), "--alpha-only"]
-    assert main(["matte", str(root / "images"), *weights]) == 0
-    line = ["evaluate", str(tmp_path / "model.onnx"), "--predictions", str(mattes), "--grad"]
-    assert main([*line, "--data", str(root), "--json", str(json_file)]) == 0
-    ours, theirs = (each["summary"] for each in json.loads(json_file.read_text()))
-    assert {"Grad", "Conn"} < set(ours)
-    for key, value in ours.items():
-        assert theirs[key] == pytest.approx(value, abs=5e-3), key
-    next(mattes.rglob("*.png")).unlink()
-    assert main(["evaluate", "--predictions", str(mattes), "--data", str(root)]) == 1
-    assert "has no matte for 1 of 3 photos" in capsys.readouterr().err
-    assert main(["evaluate", "--data", str(root)]) == 1
-
-
-def test_soft_truth_has_grad_and_conn(model, pairs, tmp_path):
-    root = pairs(2)
-    (root / "masks").rename(root / "alphas")
-    found = evaluate(save_there(model, tmp_path), root, quiet=True)
-    assert found.truth == "soft"
-    assert set(found.summary) == {"mIoU", "IoU", "MAD", "MSE", "SAD", "Grad", "Conn"}
-
-
-def save_there(model, folder):
-    save(model, folder / "model.keras")
-    return folder / "model.keras"
 
 
 def test_info_command_lists_every_network(capsys, monkeypatch):

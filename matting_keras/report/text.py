@@ -1,0 +1,37 @@
+"""The scores of several models side by side, as lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matting_keras.report.figures import TRUTHS, shown
+
+if TYPE_CHECKING:
+    from matting_keras.evaluate import Evaluation
+
+WIDTH = 26
+
+
+def header(first: Evaluation) -> str:
+    """The lines above a table: what was measured on what, and the names of the columns.
+
+    Args:
+        first: of the evaluations in the table; all are of the same photos and figures.
+    """
+    columns = [*first.figures, *(f"{name}~" for name in first.band_summary)]
+    return "\n".join(
+        [
+            f"{first.data}: {len(first.rows)} photos. {TRUTHS[first.truth]}",
+            "Mean per photo, at the photos' own size; SAD, Grad and Conn in thousands; "
+            "~ inside the unknown band alone.",
+            f"{'model':{WIDTH}} {'input':>9}" + "".join(f"{name:>9}" for name in columns),
+        ]
+    )
+
+
+def line(evaluation: Evaluation) -> str:
+    """One model's line; its input is in pixels, - where it has no fixed size."""
+    values = [*evaluation.summary.items(), *evaluation.band_summary.items()]
+    area = f"{evaluation.area:,}" if evaluation.area else "-"
+    figures = "".join(f"{shown(name, value):>9}" for name, value in values)
+    return f"{evaluation.model:{WIDTH}} {area:>9}{figures}"
