@@ -21,11 +21,19 @@ import onnx
 import onnxruntime
 
 from benchmarks.branches import lifelike, three_branches
-from benchmarks.measure import interleaved, machine, median, p95, warn_if_busy, write_json
 from matting_keras.architectures import ARCHITECTURES
-from matting_keras.export import metadata, with_rgb_input
+from matting_keras.architectures.registry import metadata
+from matting_keras.benchmark.measure import (
+    interleaved,
+    machine,
+    median,
+    p95,
+    timing_parser,
+    warn_if_busy,
+    write_json,
+)
 from matting_keras.onnx_graph import write_onnx
-from matting_keras.reparameterize import fold, fuse
+from matting_keras.reparameterize import fold, fuse, take_rgb, with_rgb_input
 
 TOLERANCE = 1e-4
 """The largest difference of alpha between two forms that are the same function."""
@@ -53,13 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The benchmark's options."""
-    made = argparse.ArgumentParser(prog="benchmarks.inference", description=__doc__.split("\n")[0])
+    made = timing_parser("benchmarks.inference", __doc__, rounds=60, warmup=5)
     made.add_argument("--arch", default="dark-light", choices=sorted(ARCHITECTURES))
     made.add_argument("--sides", type=int, nargs="+", default=[256, 512], metavar="PIXELS")
     made.add_argument("--threads", type=int, nargs="+", default=[2, 1], metavar="N")
-    made.add_argument("--rounds", type=int, default=60, help="timed runs of each (default 60)")
-    made.add_argument("--warmup", type=int, default=5, help="untimed runs of each (default 5)")
-    made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     return made
 
 
@@ -69,7 +74,7 @@ def write_forms(architecture: str, folder: Path) -> tuple[dict[str, Path], keras
     forms = {"unfused": three_branches(trained), "fused": fuse(trained), "folded": fold(trained)}
     files = {}
     for name, model in forms.items():
-        model = with_rgb_input(model)
+        model = take_rgb(model) if name == "folded" else with_rgb_input(model)
         model(np.zeros((1, 64, 64, 3), "float32"))  # Keras exports only what has been called
         files[name] = folder / f"{name}.onnx"
         write_onnx(model, files[name], metadata(architecture))

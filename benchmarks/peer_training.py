@@ -20,7 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import machine, median, p95, warn_if_busy, write_json
+from matting_keras.benchmark.measure import (
+    machine,
+    median,
+    p95,
+    timing_parser,
+    warn_if_busy,
+    write_json,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 KERAS, LAYOUTS = "keras", ("NCHW", "channels_last")
@@ -67,13 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The benchmark's options."""
-    made = argparse.ArgumentParser(
-        prog="benchmarks.peer_training", description=__doc__.split("\n")[0]
-    )
+    made = timing_parser("benchmarks.peer_training", __doc__, rounds=8, warmup=2, counted="steps")
     made.add_argument("--side", type=int, default=288, metavar="PIXELS")
     made.add_argument("--batch", type=int, default=2)
-    made.add_argument("--steps", type=int, default=8, help="timed steps of each (default 8)")
-    made.add_argument("--warmup", type=int, default=2, help="untimed steps, 1 or more (default 2)")
     made.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
     made.add_argument("--precisions", nargs="+", default=list(POLICIES), choices=list(POLICIES))
     made.add_argument(
@@ -90,7 +93,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--torch-python", default=sys.executable, metavar="PATH", help="a Python that has PyTorch"
     )
-    made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     return made
 
 

@@ -20,7 +20,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.inference import session
-from benchmarks.measure import interleaved, machine, median, p95, warn_if_busy, write_json
+from matting_keras.benchmark.measure import (
+    interleaved,
+    machine,
+    median,
+    p95,
+    timing_parser,
+    warn_if_busy,
+    write_json,
+)
 from matting_keras.export import export
 from matting_keras.weights.convert import convert
 from tests.places import DATA, ROOT
@@ -75,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The benchmark's options."""
-    made = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__.split("\n")[0])
+    made = timing_parser("benchmarks.peers", __doc__, rounds=20, warmup=3)
     made.add_argument(
         "--teachers",
         default=DATA / "teachers",
@@ -83,9 +91,6 @@ def parser() -> argparse.ArgumentParser:
         help=f"holds {' and '.join(peer.file for peer in PEERS)}",
     )
     made.add_argument("--threads", type=int, nargs="+", default=[2, 1], metavar="N")
-    made.add_argument("--rounds", type=int, default=20, help="timed runs of each (default 20)")
-    made.add_argument("--warmup", type=int, default=3, help="untimed runs of each (default 3)")
-    made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     return made
 
 

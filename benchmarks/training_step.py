@@ -10,29 +10,29 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 # As train.py does: TensorFlow leaves oneDNN off on processors without AVX-512.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from benchmarks.branches import lifelike, three_branches
-from benchmarks.measure import (
+from matting_keras import build, fuse
+from matting_keras.architectures import ARCHITECTURES
+from matting_keras.benchmark.measure import (
     interleaved,
     machine,
     median,
     p95,
+    timing_parser,
     warn_if_busy,
     write_json,
 )
-from matting_keras import build, fuse
-from matting_keras.architectures import ARCHITECTURES
+from matting_keras.benchmark.throughput import random_batch, trainer
 from matting_keras.geometry import buckets
-from matting_keras.training.losses import AlphaLoss
-from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.precision import JITS, PRECISIONS, resolve
 from matting_keras.weights.files import transfer
 
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keras.config.set_dtype_policy(precision)
     models = forms(flags.arch)
     batch = random_batch(flags.batch, *shape, models["plain"].input_shape[-1])
-    steps = {name: step(model, batch, compiled) for name, model in models.items()}
+    takes = {name: trainer(model, compiled) for name, model in models.items()}
+    steps = {name: partial(take, batch) for name, take in takes.items()}
     # GPUs convolve float32 as TF32, which has the digits of a float16.
     tolerance = TOLERANCE["mixed_float16" if gpus() and precision == "float32" else precision]
     facts["first_loss"] = first_losses(steps, tolerance)
@@ -71,17 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The benchmark's options."""
-    made = argparse.ArgumentParser(
-        prog="benchmarks.training_step", description=__doc__.split("\n")[0]
-    )
+    made = timing_parser("benchmarks.training_step", __doc__, rounds=30, warmup=2, counted="steps")
     made.add_argument("--arch", default="dark-light", choices=sorted(ARCHITECTURES))
     made.add_argument("--area", type=int, default=256 * 256, help="height times width, in pixels")
     made.add_argument("--batch", type=int, default=16)
-    made.add_argument("--steps", type=int, default=30, help="timed steps of each (default 30)")
-    made.add_argument("--warmup", type=int, default=2, help="untimed steps of each (default 2)")
     made.add_argument("--precision", default="auto", choices=PRECISIONS)
     made.add_argument("--jit", default="auto", choices=JITS)
-    made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     return made
 
 
@@ -95,25 +91,6 @@ def forms(architecture: str) -> dict[str, keras.Model]:
         "three branches": three_branches(weight_space),
         "plain": plain,
     }
-
-
-def random_batch(batch: int, height: int, width: int, channels: int) -> tuple[tf.Tensor, ...]:
-    """A batch that stays in memory: no decoding, no augmentation."""
-    rng = np.random.default_rng(0)
-    images = rng.uniform(0, 255, (batch, height, width, channels))
-    alphas = rng.uniform(0, 1, (batch, height, width, 1))
-    return tf.constant(images, tf.float32), tf.constant(alphas, tf.float32)
-
-
-def step(model: keras.Model, batch: tuple[tf.Tensor, ...], compiled: bool) -> Callable[[], float]:
-    """A training step as train.py takes it; it returns the loss, so it has ended by then."""
-    model.compile(
-        optimizer=keras.optimizers.Adam(1e-3, amsgrad=True),
-        loss=AlphaLoss(),
-        metrics=[AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")],
-        jit_compile=compiled,
-    )
-    return lambda: float(model.train_on_batch(*batch, return_dict=True)["loss"])
 
 
 def first_losses(steps: dict[str, Callable[[], float]], tolerance: float) -> dict[str, float]:

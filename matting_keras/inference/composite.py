@@ -52,7 +52,7 @@ def composite(
         [16, 32, 48]
     """
     rgb = to_rgb(image)
-    alpha = _checked(alpha, rgb)
+    alpha = fitting(alpha, rgb)
     colours = estimate_foreground(rgb, alpha, foreground)
     if isinstance(background, str) and background == "transparent":
         cutout = np.dstack([colours, to_bytes(alpha * 255)])
@@ -153,7 +153,8 @@ def blur_behind(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _checked(alpha: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+def fitting(alpha: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """An alpha as float32 within 0..1, of its picture's size or refused."""
     if alpha.shape != rgb.shape[:2]:
         raise InputError(
             f"alpha is {alpha.shape} but the picture {rgb.shape[:2]}; give the alpha that Matter "

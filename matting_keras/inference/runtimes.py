@@ -44,13 +44,17 @@ class OnnxRuntime:
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, threads: int | None = None):
         from matting_keras.inference.onnx_file import read_onnx
 
         engine = _need("onnxruntime", "onnxruntime")
         data, self.metadata = read_onnx(path)
         options = engine.SessionOptions()
         options.log_severity_level = 3
+        if threads:
+            options.intra_op_num_threads = threads
+            # Who counts threads shares the cores: these must not spin while another engine runs.
+            options.add_session_config_entry("session.force_spinning_stop", "1")
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
         providers = [name for name in wanted if name in engine.get_available_providers()]
         self._session = _opened(
@@ -66,7 +70,7 @@ class OpenVino:
 
     name = "openvino"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, threads: int | None = None):
         engine = _need("openvino", "openvino")
         self.metadata: dict[str, str] = {}
         network: str | bytes = str(path)
@@ -75,6 +79,7 @@ class OpenVino:
 
             network, self.metadata = read_onnx(path)
         hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        hints |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
         core = engine.Core()
         compiled = _opened(
             lambda: core.compile_model(core.read_model(network), "CPU", hints), path, self.name
@@ -97,11 +102,13 @@ class LiteRt:
 
     name = "litert"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, threads: int | None = None):
         engine = _need("ai_edge_litert.interpreter", "ai-edge-litert")
         self.metadata: dict[str, str] = {}
         self._network = _opened(
-            lambda: engine.Interpreter(str(path), num_threads=os.cpu_count()), path, self.name
+            lambda: engine.Interpreter(str(path), num_threads=threads or os.cpu_count()),
+            path,
+            self.name,
         )
         inputs, outputs = self._network.get_input_details(), self._network.get_output_details()
         channels = [part["shape_signature"].tolist()[-1:] for part in (*inputs, *outputs)]
@@ -126,7 +133,12 @@ class KerasRuntime:
 
     name = "keras"
 
-    def __init__(self, model: Path | keras.Model):
+    def __init__(self, model: Path | keras.Model, threads: int | None = None):
+        if threads:
+            raise InputError(
+                "the keras runtime's threads are those of the backend, set when it starts; leave "
+                "out threads, or take another runtime."
+            )
         from matting_keras.architectures.registry import metadata
         from matting_keras.weights.files import check_finite, load
 
@@ -157,7 +169,7 @@ class KerasRuntime:
         return alpha[..., 1:] if alpha.shape[-1] == 2 else alpha
 
 
-RUNTIMES: dict[str, Callable[[Any], Runtime]] = {
+RUNTIMES: dict[str, Callable[[Any, int | None], Runtime]] = {
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
     "litert": LiteRt,
@@ -173,12 +185,16 @@ READS = {
 """The files each engine runs; for `auto`, the first engine that runs a file is taken."""
 
 
-def open_runtime(model: str | os.PathLike | keras.Model, runtime: str = "auto") -> Runtime:
+def open_runtime(
+    model: str | os.PathLike | keras.Model, runtime: str = "auto", threads: int | None = None
+) -> Runtime:
     """Load a network into an engine.
 
     Args:
         model: a .onnx, .tflite, .xml (OpenVINO) or .keras file, or a Keras model.
         runtime: "auto", or a key of `RUNTIMES`.
+        threads: that the engine computes with; None leaves that to the engine, as it must be
+            with Keras.
 
     Returns:
         An object with `run(batch)`: float32 RGB 0..255 (batch, height, width, 3), sides multiples
@@ -186,20 +202,23 @@ def open_runtime(model: str | os.PathLike | keras.Model, runtime: str = "auto") 
 
     Raises:
         InputError: a file that is missing, damaged or not one of ours, an engine that is not
-            installed or does not run such a file, or weights that are NaN or infinite.
+            installed or does not run such a file, weights that are NaN or infinite, or a number
+            of threads that is not above 0 or that is Keras'.
 
     Example:
         alpha = open_runtime("dark-light.onnx").run(np.zeros((1, 64, 64, 3), "float32"))
     """
     if runtime not in ("auto", *RUNTIMES):
         raise InputError(f"no runtime {runtime!r}; there are auto, {', '.join(RUNTIMES)}.")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be 1 or more, got {threads}; leave it out for the default.")
     if not isinstance(model, (str, os.PathLike)):
         if runtime not in ("auto", "keras") or not hasattr(model, "input_shape"):
             raise InputError(
                 f"{runtime} cannot run a {type(model).__name__}; give a file, or a Keras model "
                 "with runtime 'keras'."
             )
-        return KerasRuntime(model)
+        return KerasRuntime(model, threads)
     path = Path(model)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a network ({_readable()}).")
@@ -214,7 +233,7 @@ def open_runtime(model: str | os.PathLike | keras.Model, runtime: str = "auto") 
             f"{path}: {runtime} does not run {suffix} files but {', '.join(READS[runtime])}; "
             f"leave out the runtime, or convert it with 'matting-keras export {path}'."
         )
-    return RUNTIMES[runtime](path)
+    return RUNTIMES[runtime](path, threads)
 
 
 def _installed(able: list[str]) -> str:

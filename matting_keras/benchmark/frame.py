@@ -1,0 +1,161 @@
+"""Where the time of one webcam frame goes, stage by stage, and whether the stages are all of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from matting_keras.benchmark.measure import interleaved, median, p95
+from matting_keras.benchmark.pictures import clip
+from matting_keras.benchmark.subjects import Subject
+from matting_keras.inference import studio
+from matting_keras.inference.composite import background_for, blend, fitting
+from matting_keras.inference.foreground import estimate_foreground
+from matting_keras.inference.matter import Matter
+from matting_keras.inference.pipeline import matte, prepare
+from matting_keras.inference.runtimes import Runtime
+from matting_keras.media.images import Photo, to_photo
+from matting_keras.media.video import VideoReader, VideoWriter
+
+STAGES = ("decode", "resize", "infer", "refine", "foreground", "composite", "encode")
+TOLERANCE = 0.1
+"""How far the stages' sum may be from the time of the untouched loop."""
+
+
+class Stopwatch:
+    """Seconds of each stage, frame after frame.
+
+    Attributes:
+        seconds: of the stages that took part, one dictionary a frame.
+    """
+
+    def __init__(self):
+        self.seconds: list[dict[str, float]] = []
+
+    def start(self) -> None:
+        """Begin a frame."""
+        self.seconds.append(dict.fromkeys(STAGES, 0.0))
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the last lap to a stage."""
+        now = time.perf_counter()
+        self.seconds[-1][stage] += now - self._last
+        self._last = now
+
+
+class Watched:
+    """An engine that tells a stopwatch when it begins and ends."""
+
+    def __init__(self, engine: Runtime, watch: Stopwatch):
+        self.engine, self.watch = engine, watch
+        self.name, self.metadata = engine.name, engine.metadata
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        # What `matte` did until now was stacking and casting: it makes the engine's input.
+        alpha = self.engine.run(batch)
+        self.watch.lap("infer")
+        return alpha
+
+
+def frame(subjects: Sequence[Subject], size: tuple[int, int], rounds: int, warmup: int) -> dict:
+    """Time the stages of a frame beside the demo's own loop, frame by frame in turn.
+
+    Networks and engines are timed one after another, not in turn: a demo has one engine, and
+    threads of others that still spin would slow it.
+
+    Args:
+        subjects: with their files; each is timed in each of its engines.
+        size: (width, height) of the webcam, in pixels.
+        rounds: timed frames.
+        warmup: frames before.
+
+    Returns:
+        `rows`: of each network and engine the median milliseconds of each stage, their sum, the
+        median of the untouched loop and the ratio of the two; and `tolerance`.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        webcam = clip(Path(name) / "webcam.mp4", *size, rounds + warmup)
+        rows = [
+            {"model": model, "runtime": runtime} | _row(matter, webcam, rounds, warmup)
+            for (model, runtime), matter in matters(subjects).items()
+        ]
+    return {"width": size[0], "height": size[1], "tolerance": TOLERANCE, "rows": rows}
+
+
+def matters(subjects: Sequence[Subject]) -> dict[tuple[str, str], Matter]:
+    """Each network in each of its engines, all at the area that the first one's file asks for."""
+    found: dict[tuple[str, str], Matter] = {}
+    for subject in subjects:
+        area = None
+        for runtime in subject.runtimes:
+            found[subject.name, runtime] = Matter(subject.files[runtime], runtime, area)
+            area = found[subject.name, runtime].area
+    return found
+
+
+def _row(matter: Matter, webcam: Path, rounds: int, warmup: int) -> dict:
+    watch = Stopwatch()
+    with ExitStack() as stack:
+        actions = {}
+        for loop, make in (("staged", partial(_staged, watch)), ("untouched", _untouched)):
+            video = stack.enter_context(VideoReader(webcam))
+            target = webcam.with_name(f"{loop}.mp4")
+            writer = stack.enter_context(VideoWriter(target, video.size, video.fps))
+            actions[loop] = make(video, matter, writer)
+        seconds = interleaved(actions, rounds, warmup, title="frame")
+        shape = prepare(Photo(np.zeros((*video.size, 3), np.uint8), None), matter.area).values.shape
+    whole = seconds["untouched"]
+    stages = {
+        stage: median([one[stage] for one in watch.seconds[warmup:]]) * 1000 for stage in STAGES
+    }
+    return {
+        "input": {"width": shape[1], "height": shape[0]},
+        "stages_ms": stages,
+        "sum_ms": sum(stages.values()),
+        "end_to_end_ms": median(whole) * 1000,
+        "end_to_end_p95_ms": p95(whole) * 1000,
+        "ratio": sum(stages.values()) / (median(whole) * 1000),
+        "frames_per_second": 1 / median(whole),
+    }
+
+
+def _untouched(video: VideoReader, matter: Matter, writer: VideoWriter) -> Callable[[], None]:
+    backdrops = studio._backdrops(studio.SCREEN_GREEN, video.size)
+    frames = studio._cut(video, matter, backdrops)
+    return lambda: writer.write(next(frames))
+
+
+def _staged(
+    watch: Stopwatch, video: VideoReader, matter: Matter, writer: VideoWriter
+) -> Callable[[], None]:
+    """The same loop with a stopwatch between the same functions."""
+    frames = iter(video)
+    backdrops = studio._backdrops(studio.SCREEN_GREEN, video.size)
+    engine = Watched(matter.runtime, watch)
+
+    def step() -> None:
+        watch.start()
+        rgb = next(frames)
+        watch.lap("decode")
+        prepared = prepare(to_photo(rgb), matter.area)
+        watch.lap("resize")
+        (alpha,) = matte([prepared], engine)  # which laps "infer"
+        watch.lap("refine")
+        alpha = fitting(alpha, rgb)
+        watch.lap("composite")
+        colours = estimate_foreground(rgb, alpha)
+        watch.lap("foreground")
+        behind = background_for(rgb, alpha, next(backdrops))
+        picture = blend(colours, behind, alpha)
+        watch.lap("composite")
+        writer.write(picture)
+        watch.lap("encode")
+
+    return step
