@@ -84,6 +84,25 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     evaluate.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
+    label = _command(commands, "label", _label, "alphas for photos, made by a network")
+    label.add_argument("photos", metavar="PHOTOS", help="a folder of them")
+    label.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
+    label.add_argument(
+        "--teacher",
+        metavar="FILE|PRESET",
+        help="an exported file of ours or a published one: MODNet, U²-Net (.onnx), MediaPipe",
+    )
+    label.add_argument("--masks", metavar="DIR", help="rough masks to refine, named as the photos")
+    label.add_argument("--refine", default="teacher", metavar="teacher|closed-form")
+    label.add_argument(
+        "--threshold", type=float, default=0.15, help="disagreement to set aside (default 0.15)"
+    )
+    label.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
+
+    from matting_keras.benchmark.command import add_options
+
+    add_options(_command(commands, "benchmark", _benchmark, "what this costs on this machine"))
+
     _command(commands, "info", _info, "networks and shipped weights")
     return top
 
@@ -182,6 +201,20 @@ def _evaluate(flags: argparse.Namespace) -> None:
         write_json(done, flags.json)
     if flags.report:
         print(write_report(done, flags.report))
+
+
+def _label(flags: argparse.Namespace) -> int:
+    from matting_keras.workshop.command import run_label
+    from matting_keras.workshop.label import Settings
+
+    settings = Settings(flags.teacher, flags.masks, flags.refine, flags.threshold)
+    return run_label(flags.photos, flags.output, settings, flags.processes)
+
+
+def _benchmark(flags: argparse.Namespace) -> int:
+    from matting_keras.benchmark.command import run
+
+    return run(flags)
 
 
 def _info(flags: argparse.Namespace) -> None:

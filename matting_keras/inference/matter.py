@@ -33,6 +33,7 @@ class Matter:
         runtime: "auto" (onnxruntime for presets), "onnxruntime", "openvino", "litert", "keras".
         area: pixels on the network's input; None takes what the file says, else 384 x 288.
             More finds finer hair and costs time in proportion.
+        threads: that the engine computes with; None leaves that to the engine.
 
     Attributes:
         runtime: the loaded engine; `runtime.name` says which.
@@ -51,10 +52,11 @@ class Matter:
         model: str | os.PathLike | keras.Model = "dark-light",
         runtime: str = "auto",
         area: int | None = None,
+        threads: int | None = None,
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
-        self.runtime = open_runtime(_find(model, runtime), runtime)
+        self.runtime = open_runtime(_find(model, runtime), runtime, threads)
         self.area = area or _told(self.runtime.metadata) or _area(model)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ class Peer:
 
     Args:
         path: a file in one of the three known forms; which one is seen from its inputs.
+        threads: that the engine computes with; None takes all cores.
 
     Attributes:
         name: of the network it was taken for.
@@ -96,7 +97,7 @@ class Peer:
         alpha = Peer("u2netp.onnx")("portrait.jpg")  # float32 (height, width), 0..1
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, threads: int | None = None):
         path = Path(path)
         if not path.is_file():
             raise InputError(f"--peer {path}: no such file; {FORMS}.")
@@ -104,7 +105,7 @@ class Peer:
         if path.suffix.lower() not in openers:
             raise InputError(f"--peer {path}: not one of the known forms; {FORMS}.")
         try:
-            self._convention, self._run = openers[path.suffix.lower()](path)
+            self._convention, self._run = openers[path.suffix.lower()](path, threads)
         except InputError:
             raise
         except Exception as error:  # each engine has its own errors, some right below Exception
@@ -136,10 +137,11 @@ class Peer:
         return alpha if photo.alpha is None else alpha * photo.alpha
 
 
-def _open_onnx(path: Path) -> tuple[Convention, Run]:
+def _open_onnx(path: Path, threads: int | None) -> tuple[Convention, Run]:
     engine = import_module("onnxruntime")
     options = engine.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
     session = engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = list(inputs[0].shape) if len(inputs) == 1 else []
@@ -158,14 +160,14 @@ def _open_onnx(path: Path) -> tuple[Convention, Run]:
     return convention, run
 
 
-def _open_tflite(path: Path) -> tuple[Convention, Run]:
+def _open_tflite(path: Path, threads: int | None) -> tuple[Convention, Run]:
     try:
         engine = import_module("ai_edge_litert.interpreter")
     except ImportError as error:
         raise InputError(
             f"--peer {path}: running it needs LiteRT ({error}); pip install ai-edge-litert."
         ) from error
-    network = engine.Interpreter(str(path), num_threads=os.cpu_count())
+    network = engine.Interpreter(str(path), num_threads=threads or os.cpu_count())
     inputs, outputs = network.get_input_details(), network.get_output_details()
     shapes = [part["shape"].tolist() for part in (*inputs, *outputs)]
     if shapes != [[1, 256, 256, 3], [1, 256, 256, 1]]:

@@ -9,7 +9,7 @@ from matting_keras.report.figures import TRUTHS, shown
 if TYPE_CHECKING:
     from matting_keras.evaluate import Evaluation
 
-WIDTH = 26
+WIDTH = 30
 
 
 def header(first: Evaluation) -> str:

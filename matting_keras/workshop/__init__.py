@@ -1,0 +1,1 @@
+"""Making training data: labels by a teacher, refined masks, cut-outs and composites, in bulk."""
