@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="others' files, run as they want it: U²-Net(P) or MODNet .onnx, MediaPipe .tflite",
     )
-    evaluate.add_argument("--data", required=True, nargs="+", metavar="DIR")
+    evaluate.add_argument(
+        "--data", required=True, nargs="+", metavar="DIR", help="folders, or NAME:PATH"
+    )
     evaluate.add_argument(
         "--people",
         default="all",
@@ -97,13 +99,29 @@ def parser() -> argparse.ArgumentParser:
     label.add_argument(
         "--threshold", type=float, default=0.15, help="disagreement to set aside (default 0.15)"
     )
-    label.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
+    _spread_options(label)
+
+    composing = _command(commands, "compose", _compose, "people in front of new backgrounds")
+    composing.add_argument("data", metavar="DATA", help="a data folder with soft alphas")
+    composing.add_argument("--backgrounds", required=True, metavar="DIR", help="without people")
+    composing.add_argument(
+        "--output", required=True, metavar="DIR", help="the data folder to write"
+    )
+    composing.add_argument("--count", type=int, default=1000, metavar="N", help="default: 1000")
+    composing.add_argument("--seed", type=int, default=0)
+    composing.add_argument("--foreground", default="best", metavar="best|fast|off")
+    composing.add_argument(
+        "--light", type=float, default=0.3, help="how far light follows the scene (default 0.3)"
+    )
+    _spread_options(composing)
 
     from matting_keras.benchmark.command import add_options
 
     add_options(_command(commands, "benchmark", _benchmark, "what this costs on this machine"))
 
-    _command(commands, "info", _info, "networks and shipped weights")
+    info = _command(commands, "info", _info, "networks and shipped weights, or a data set")
+    info.add_argument("--data", metavar="SPEC", help="a folder, or NAME:PATH such as p3m:/data/p3m")
+    info.add_argument("--sheet", metavar="FILE.png", help="24 of its photos beside their cut-outs")
     return top
 
 
@@ -111,6 +129,17 @@ def _command(commands, name: str, run: Callable, summary: str) -> argparse.Argum
     command = commands.add_parser(name, help=summary, description=f"{summary}.")
     command.set_defaults(run=run)
     return command
+
+
+def _spread_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
+    command.add_argument(
+        "--beam",
+        nargs="?",
+        const="",
+        metavar="OPTIONS",
+        help="spread the work by Apache Beam: --beam='--runner=FlinkRunner --parallelism=8'",
+    )
 
 
 def _export(flags: argparse.Namespace) -> None:
@@ -208,7 +237,17 @@ def _label(flags: argparse.Namespace) -> int:
     from matting_keras.workshop.label import Settings
 
     settings = Settings(flags.teacher, flags.masks, flags.refine, flags.threshold)
-    return run_label(flags.photos, flags.output, settings, flags.processes)
+    how = {"processes": flags.processes, "beam": flags.beam}
+    return run_label(flags.photos, flags.output, settings, **how)
+
+
+def _compose(flags: argparse.Namespace) -> int:
+    from matting_keras.workshop.command import run_compose
+    from matting_keras.workshop.compose import Settings
+
+    settings = Settings(flags.backgrounds, flags.count, flags.seed, flags.foreground, flags.light)
+    how = {"processes": flags.processes, "beam": flags.beam}
+    return run_compose(flags.data, flags.output, settings, **how)
 
 
 def _benchmark(flags: argparse.Namespace) -> int:
@@ -218,6 +257,15 @@ def _benchmark(flags: argparse.Namespace) -> int:
 
 
 def _info(flags: argparse.Namespace) -> None:
+    if flags.sheet and not flags.data:
+        raise InputError("--sheet shows photos of a data set; name it with --data.")
+    if flags.data:
+        from matting_keras.data.inventory import contact_sheet, describe
+
+        print(describe(flags.data))
+        if flags.sheet:
+            print(f"{flags.sheet}: {contact_sheet(flags.data, flags.sheet)} photos")
+        return
     from matting_keras.architectures.registry import ARCHITECTURES, build
     from matting_keras.complexity import counts
     from matting_keras.weights.presets import PRESETS, size

@@ -98,8 +98,9 @@ def evaluate(
     Args:
         model: a preset's name, an exported or .keras file, or a folder of mattes that something
             else made: pictures with the photos' stems and sizes.
-        data: a folder with images/ and alphas/ or masks/; its truth.txt may say in one word
-            whether soft alphas are "computed" or "hand-made".
+        data: a folder with images/ and alphas/ or masks/, or a known data set as NAME:PATH, of
+            which the test part is taken; a truth.txt in it may say in one word whether soft alphas
+            are "computed" or "hand-made".
         peer: the model is another project's file, run by that project's conventions.
         edges: Grad and Conn even where the truth is hard masks, whose own staircase they measure;
             where it is soft they are always there.
@@ -112,10 +113,11 @@ def evaluate(
         InputError: a model or folder that cannot be used, or a matte that is missing or of
             another size than its photo.
     """
-    samples = sources.folder(data)
+    named = sources.parse(data)
+    samples = sources.open_source(data, "train+validation" if people == "held-back" else "test")
     if people == "held-back":
         samples = held_back(samples, fraction)
-    truth = truth_of(samples, Path(data))
+    truth = truth_of(samples, named.path)
     figures = FIGURES | (EDGE_FIGURES if edges or truth != "binary" else {})
     predict, area = _predictor(model, samples, peer, area)
 
@@ -130,7 +132,7 @@ def evaluate(
         {"name": Path(samples[index].name).name, **_row(*again(index)[1:], figures)}
         for index in counted
     ]
-    return Evaluation(Path(model).name, f"{Path(data).name} ({people})", area, truth, rows, again)
+    return Evaluation(Path(model).name, f"{named.title} ({people})", area, truth, rows, again)
 
 
 def held_back(samples: Sequence[Sample], fraction: float) -> list[Sample]:
@@ -197,8 +199,20 @@ def _predictor(
         return lambda sample, image: network(image), network.area
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None
-    matter = Matter(model, area=area)
+    try:
+        matter = Matter(model, area=area)
+    except InputError as error:
+        raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area
+
+
+def _hinted(error: InputError, model: str | os.PathLike) -> InputError:
+    """The same error, with the way out where the file is a published network's."""
+    try:
+        name = Peer(model).name
+    except InputError:
+        return error
+    return InputError(f"{model}: is a file of {name}, not of ours; pass it after --peer.")
 
 
 def _ready_made(folder: Path, samples: Sequence[Sample]) -> Predict:

@@ -29,6 +29,30 @@ def over(
     return alpha * image * gain + (1 - alpha) * background, alpha
 
 
+def hardness(number: tf.Tensor, ramp: int) -> tf.Tensor:
+    """How much of the scene a composite shows: eleven plateaus, 0, 0.1 ... 1.
+
+    Args:
+        number: of the sample, int32 scalar.
+        ramp: samples on each plateau, at least 1.
+
+    Source: the easy-to-hard training of portrait U²-Net, whose plateaus are counted in epochs.
+    """
+    return tf.minimum(tf.cast(number // ramp, tf.float32) / 10, 1.0)
+
+
+def eased(scene: tf.Tensor, hard: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Fade a scene into one even colour, in front of which a person is easy to see.
+
+    Args:
+        scene: float32 (height, width, channels), 0..255.
+        hard: float32 scalar, 0 for the colour alone to 1 for the scene alone.
+        seed: int32 of shape (2,); draws the colour.
+    """
+    colour = tf.random.stateless_uniform((1, 1, scene.shape[-1]), seed, 0.0, 255.0)
+    return hard * scene + (1 - hard) * colour
+
+
 def pulled_in(alpha: tf.Tensor) -> tf.Tensor:
     """A hard mask with a soft border that begins inside its old one.
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from matting_keras.data.augment import AugmentConfig, recolour, warp
-from matting_keras.data.compose import over
+from matting_keras.data.compose import eased, hardness, over
 from matting_keras.data.store import Store
 from matting_keras.errors import InputError
 from matting_keras.geometry import fit_inside, nearest_bucket
@@ -31,6 +31,7 @@ def training_batches(
     config: AugmentConfig,
     scenes: Store | None = None,
     first_step: int = 0,
+    ramp: int = 0,
 ) -> tf.data.Dataset:
     """Endless batches of (image, alpha); each batch has one of `shapes`.
 
@@ -43,6 +44,8 @@ def training_batches(
         config: augmentation.
         scenes: pictures without people for compositing, or None for none.
         first_step: how many batches to leave out, for a run that goes on.
+        ramp: batches after which composites get a tenth harder: their background goes from one
+            even colour to the scene in ten steps. 0 shows the scene from the first batch on.
 
     Returns:
         A dataset of image float32 (batch, height, width, channels) in 0..255 and alpha float32
@@ -70,7 +73,7 @@ def training_batches(
         shape = tf.cast(tf.stack([height, width]), tf.int32)
         return index, tf.ensure_shape(shape, (2,)), tf.stack([seed, tf.cast(number, tf.int32)])
 
-    changed = _changer(store, scenes, config)
+    changed = _changer(store, scenes, config, ramp * batch_size)
     dataset = tf.data.Dataset.counter(first_step * batch_size).map(place)
     dataset = dataset.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size, drop_remainder=True).prefetch(4)
@@ -167,8 +170,11 @@ def fitted(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.pad(resized, around, mode="edge")
 
 
-def _changer(store: Store, scenes: Store | None, config: AugmentConfig):
-    """The function that turns (index, shape, seed) into an augmented (image, alpha)."""
+def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: int):
+    """The function that turns (index, shape, seed) into an augmented (image, alpha).
+
+    `ramp` is in samples, whose number is the second part of the seed.
+    """
     channels = store.channels
     rough = tf.constant([sample.rough for sample in store.samples])
 
@@ -194,6 +200,8 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig):
     def composited(image, alpha, is_rough, shape, seed, draw):
         chosen = tf.cast(draw[1] * len(scenes), tf.int32)
         scene = warp(fetch(scenes, chosen), shape, config, seed + 11)[..., :-1]
+        if ramp:
+            scene = eased(scene, hardness(seed[1], ramp), seed + 17)
         # An empty scene is a composite with nobody in it.
         alpha = tf.where(draw[0] < config.empty, tf.zeros_like(alpha), alpha)
         return over(image, alpha, scene, is_rough, seed + 13)

@@ -1,45 +1,30 @@
-"""Where training photos come from: folders of pairs, or portraits drawn on demand.
+"""Where training photos come from: data sets on disk, or portraits drawn on demand.
 
 A source is a list of samples; a sample knows its name, who is in it and how to read itself.
+`open_source("p3m:/data/P3M-10k")` opens any set that `formats` knows; a plain path is a folder of
+one's own.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from matting_keras.data.formats import FORMATS
+from matting_keras.data.sample import Sample as Sample
+from matting_keras.data.specs import open_source as open_source
+from matting_keras.data.specs import parse as parse
 from matting_keras.errors import InputError
-from matting_keras.media.images import IMAGE_SUFFIXES, read_alpha, read_image
+from matting_keras.media.images import IMAGE_SUFFIXES, read_image
 
-LAYOUT = (
-    "expected a folder with images/ and alphas/ (refined) or masks/ (rough), "
-    "same file stems in each"
-)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One photo with its alpha.
-
-    Attributes:
-        name: says which one it is in messages: the image's path, or the drawing's number.
-        read: returns RGB uint8 (height, width, 3) and alpha float32 (height, width) in 0..1.
-        person: samples with the same value show the same person and stay on the same side of
-            the split between training and validation.
-        rough: the alpha is a hard mask made by hand or by machine, not a matte.
-    """
-
-    name: str
-    read: Callable[[], tuple[np.ndarray, np.ndarray]]
-    person: str
-    rough: bool = False
+log = logging.getLogger(__name__)
 
 
 def folder(root: str | os.PathLike) -> list[Sample]:
@@ -57,40 +42,11 @@ def folder(root: str | os.PathLike) -> list[Sample]:
     Raises:
         InputError: no such folder, or no pairs in it.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"--data {root}: no such folder; {LAYOUT}.")
-    images = _by_stem(root / "images")
-    refined, rough = _by_stem(root / "alphas"), _by_stem(root / "masks")
-    people = _people(root / "people.csv")
-    samples = []
-    for stem, image in sorted(images.items()):
-        alpha = refined.get(stem) or rough.get(stem)
-        if alpha:
-            read = partial(read_pair, image, alpha)
-            person = f"{root.name}/{people.get(stem, stem)}"
-            samples.append(Sample(str(image), read, person, rough=stem not in refined))
-    if not samples:
-        raise InputError(
-            f"--data {root}: no pairs in it (images/ {len(images)}, alphas/ {len(refined)}, "
-            f"masks/ {len(rough)} files); {LAYOUT}."
-        )
-    return samples
-
-
-def read_pair(image: Path, alpha: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read a photo and its alpha.
-
-    Raises:
-        InputError: a file is damaged, or the two differ in size.
-    """
-    rgb, matte = read_image(image), read_alpha(alpha)
-    if rgb.shape[:2] != matte.shape:
-        raise InputError(
-            f"{alpha}: is {matte.shape[1]}x{matte.shape[0]} but its image {image.name} is "
-            f"{rgb.shape[1]}x{rgb.shape[0]}; make them the same size."
-        )
-    return rgb, matte
+    form, root = FORMATS["folder"], Path(root)
+    found = form.read(form.locate(root), "all")
+    for note in found.notes:
+        log.warning("%s", note)
+    return found.samples
 
 
 def synthetic(count: int, seed: int, sizes: Sequence[tuple[int, int]]) -> list[Sample]:
@@ -133,7 +89,9 @@ def backgrounds(root: str | os.PathLike) -> list[Sample]:
 def split(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], list[Sample]]:
     """Divide by person, always the same way: a person is in training or in validation.
 
-    Whoever's name hashes below `fraction` is held back, so that adding photos moves nobody.
+    A set with an official validation part is divided by that; who is in it is held back with all
+    of their photos. Elsewhere, whoever's name hashes below `fraction` is held back, so that
+    adding photos moves nobody.
 
     Args:
         samples: with their persons known.
@@ -142,11 +100,16 @@ def split(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], lis
     Returns:
         Samples for training and samples held back.
     """
+    official = {sample.person for sample in samples if sample.split == "validation"}
+    divided = {person.partition("/")[0] for person in official}
     kept, held = [], []
     for sample in samples:
-        digest = hashlib.sha256(sample.person.encode()).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64
-        (held if share < fraction else kept).append(sample)
+        if _folder(sample) in divided:
+            back = sample.person in official
+        else:
+            digest = hashlib.sha256(sample.person.encode()).digest()
+            back = int.from_bytes(digest[:8], "big") / 2**64 < fraction
+        (held if back else kept).append(sample)
     return kept, held
 
 
@@ -188,23 +151,6 @@ def group_lookalikes(
 
 def _folder(sample: Sample) -> str:
     return sample.person.partition("/")[0]
-
-
-def _by_stem(root: Path) -> dict[str, Path]:
-    if not root.is_dir():
-        return {}
-    return {p.stem: p for p in sorted(root.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
-
-
-def _people(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row]
-    for number, row in enumerate(rows, 1):
-        if len(row) != 2:
-            raise InputError(f"{path}, line {number}: expected 'stem,person', got {row}.")
-    return dict(rows)
 
 
 def _read_scene(path: Path) -> tuple[np.ndarray, np.ndarray]:

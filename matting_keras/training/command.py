@@ -56,7 +56,10 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--arch", help="network: see 'matting-keras info'")
     new.add_argument("--recipe", help="recipe: a file in train/configs/recipe")
     new.add_argument(
-        "--data", nargs="+", metavar="DIR", help="folders with images/ and alphas/ or masks/"
+        "--data",
+        nargs="+",
+        metavar="DIR",
+        help="folders with images/ and alphas/ or masks/; known sets as p3m:/data/P3M-10k",
     )
     new.add_argument("--backgrounds", nargs="+", metavar="DIR", help="pictures without people")
     new.add_argument(

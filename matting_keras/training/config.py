@@ -57,6 +57,8 @@ class DataConfig:
         folders: data folders (images/ beside alphas/ or masks/); none means synthetic portraits.
         repeat: how often each folder counts, in the order of `folders`; empty means once each.
         backgrounds: folders of pictures without people.
+        ramp: steps after which composites get a tenth harder, from an even background to the
+            whole scene; 0 for none.
         area: height times width of the training shapes, in pixels.
         ratios: width over height of the training shapes.
         validation: share of people held back.
@@ -68,6 +70,7 @@ class DataConfig:
     folders: list[str] = field(default_factory=list)
     repeat: list[int] = field(default_factory=list)
     backgrounds: list[str] = field(default_factory=list)
+    ramp: int = 0
     area: int = 256 * 256
     ratios: list[float] = field(default_factory=lambda: list(ASPECT_RATIOS))
     validation: float = 0.1

@@ -87,7 +87,7 @@ def gather(config: RunConfig) -> Photos:
     area = round(data.area * 1.5)
     limits = {"channels": channels, "area": area, "budget": data.memory * 10**6}
     if data.folders:
-        found = [sources.folder(path) for path in data.folders]
+        found = [sources.open_source(path, "train+validation") for path in data.folders]
     else:
         log.warning(
             "no --data given: training on %d synthetic portraits. They show that everything "
@@ -199,6 +199,7 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
             config=config.data.augment,
             scenes=photos.scenes.store if photos.scenes else None,
             first_step=done * steps,
+            ramp=config.data.ramp,
         ),
         steps_per_epoch=steps,
         epochs=config.trainer.epochs,

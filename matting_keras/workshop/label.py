@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,12 +50,20 @@ class Settings:
     method: str = "teacher"
     threshold: float = APART
 
+    def absolute(self) -> Settings:
+        """The same, its files named so that they are found from any folder."""
+        teacher, masks = self.teacher, self.masks
+        if teacher and Path(teacher).is_file():
+            teacher = str(Path(teacher).absolute())
+        return replace(self, teacher=teacher, masks=masks and str(Path(masks).absolute()))
+
 
 def label(
     photos: str | os.PathLike,
     output: str | os.PathLike,
     settings: Settings,
     processes: int | None = None,
+    beam: str | None = None,
 ) -> Iterator[tuple[int, list[dict]]]:
     """Write alphas for a folder of photos, as a data folder that can be trained on.
 
@@ -68,6 +76,7 @@ def label(
         output: the data folder to write. One that was begun by the same job is finished.
         settings: what decides a label.
         processes: how many work at once; None takes one for each core, 0 works in this one.
+        beam: options for Apache Beam, which then spreads the work; None does without it.
 
     Yields:
         How many photos there are in all, and the reports of one shard, as shards are done: name,
@@ -82,13 +91,15 @@ def label(
         for total, reports in label("photos", "data", Settings(teacher="dark-light")):
             print(total, len(reports))
     """
-    photos, output = Path(photos), Path(output)
+    # Workers may stand in another folder.
+    photos, output = Path(photos).absolute(), Path(output).absolute()
+    settings = settings.absolute()
     _check(settings)
     records = records_of(photos, settings, output)
     parts = shards.start(records, asdict(settings), output)
-    count = len(os.sched_getaffinity(0)) if processes is None else processes
     every = []
-    for reports in shards.run(parts, partial(worker, settings, str(output)), output, count):
+    make = partial(worker, settings, str(output))
+    for reports in shards.run(parts, make, output, processes, beam):
         every += reports
         yield len(records), reports
     _sum_up(every, output)

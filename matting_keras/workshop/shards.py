@@ -30,6 +30,7 @@ TOLERATED = 0.01
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Work = Callable[[Sequence[dict]], list[dict]]
+Make = Callable[[], Work]
 
 
 def start(records: Sequence[dict], settings: dict, output: Path) -> list[list[dict]]:
@@ -58,7 +59,11 @@ def start(records: Sequence[dict], settings: dict, output: Path) -> list[list[di
 
 
 def run(
-    shards: Sequence[Sequence[dict]], make: Callable[[], Work], output: Path, processes: int
+    shards: Sequence[Sequence[dict]],
+    make: Make,
+    output: Path,
+    processes: int | None = None,
+    beam: str | None = None,
 ) -> Iterator[list[dict]]:
     """Do what is not done yet, several shards at a time.
 
@@ -67,24 +72,45 @@ def run(
         make: called once in each process; gives the function that does a shard and reports one
             dictionary a record. It must be something that pickle can send.
         output: the job's folder.
-        processes: how many work at once; 0 works in this one.
+        processes: how many work at once; None takes one for each core, 0 works in this one.
+        beam: options for Apache Beam, which then spreads the shards; None does without it.
 
     Yields:
         Each shard's reports as it is done; first of those that were done before.
+
+    Raises:
+        InputError: as `make` and the work raise it, or Beam cannot be used.
     """
     waiting = []
     for number in range(len(shards)):
-        if (path := report_path(output, number)).is_file():
-            yield json.loads(path.read_text(encoding="utf-8"))
+        if report_path(output, number).is_file():
+            yield _read(output, number)
         else:
             waiting.append(number)
-    if not processes:
-        work = make() if waiting else None
-        for number in waiting:
-            yield finish(work, shards[number], output, number)
-        return
     if not waiting:
         return
+    if beam is not None:
+        from matting_keras.workshop.beam import spread
+
+        spread([(number, shards[number]) for number in waiting], make, output, beam)
+        yield from (_read(output, number) for number in waiting)
+    elif processes == 0:
+        work = make()
+        yield from (finish(work, shards[number], output, number) for number in waiting)
+    else:
+        yield from _pooled({n: shards[n] for n in waiting}, make, output, processes or cores())
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _pooled(
+    waiting: dict[int, Sequence[dict]], make: Make, output: Path, processes: int
+) -> Iterator[list[dict]]:
     with (
         _single_threaded(),
         ProcessPoolExecutor(
@@ -94,7 +120,7 @@ def run(
             initargs=(make,),
         ) as pool,
     ):
-        done = [pool.submit(_do, shards[number], output, number) for number in waiting]
+        done = [pool.submit(_do, shard, output, number) for number, shard in waiting.items()]
         try:
             for future in as_completed(done):
                 yield future.result()
@@ -115,6 +141,10 @@ def report_path(output: Path, number: int) -> Path:
     return output / REPORTS / f"{number:06}.json"
 
 
+def _read(output: Path, number: int) -> list[dict]:
+    return json.loads(report_path(output, number).read_text(encoding="utf-8"))
+
+
 def failed(reports: Sequence[dict]) -> list[dict]:
     """The reports of photos that could not be done."""
     return [report for report in reports if report.get("error")]
@@ -123,7 +153,7 @@ def failed(reports: Sequence[dict]) -> list[dict]:
 _work: Work | None = None
 
 
-def _prepare(make: Callable[[], Work]) -> None:
+def _prepare(make: Make) -> None:
     global _work
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _work = make()

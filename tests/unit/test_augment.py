@@ -179,6 +179,26 @@ def test_scenes_are_put_behind_people(drawn):
     assert not next(empty.as_numpy_iterator())[1].any()
 
 
+def test_composites_grow_harder_on_the_ramp(drawn):
+    config = replace(STILL, composite=1.0)
+    behind = check(sources.synthetic(3, 900, [(64, 64)]), channels=1, area=4096, quiet=True).store
+    options = {"seed": 5, "config": config, "scenes": behind}
+    common = (drawn.store, drawn.sizes, SHAPES, 4)
+    scenes = list(training_batches(*common, **options).take(14).as_numpy_iterator())
+    eased = list(training_batches(*common, **options, ramp=1).take(14).as_numpy_iterator())
+
+    def unevenness(batch):
+        image, alpha = batch
+        return np.mean([i[a == 0].std() for i, a in zip(image, alpha, strict=True)])
+
+    assert unevenness(eased[0]) < 1e-3
+    shares = [unevenness(e) / unevenness(s) for e, s in zip(eased, scenes, strict=True)]
+    np.testing.assert_allclose(shares, [min(step / 10, 1) for step in range(14)], atol=0.02)
+    np.testing.assert_array_equal(eased[10][0], scenes[10][0])
+    later = next(training_batches(*common, **options, ramp=1, first_step=5).as_numpy_iterator())
+    np.testing.assert_array_equal(later[0], eased[5][0])
+
+
 def test_validation_sees_every_photo_once_unstretched(drawn):
     dataset = validation_batches(drawn.store, drawn.sizes, SHAPES, 5)
     found = list(dataset.as_numpy_iterator())

@@ -10,6 +10,7 @@ from matting_keras.cli import main
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
+from tests.peer_files import write_peer
 
 HARD = {"mIoU", "IoU", "MAD", "MSE", "SAD"}
 
@@ -118,6 +119,15 @@ def test_nothing_to_evaluate_is_said(pairs, capsys):
     assert "--peer no.onnx: no such file; expected an .onnx file of" in capsys.readouterr().err
     assert main(["evaluate", "--predictions", "nowhere", "--data", root]) == 1
     assert "--predictions nowhere: no such folder" in capsys.readouterr().err
+
+
+def test_a_published_network_in_the_wrong_place_is_told_where_to_go(pairs, tmp_path, capsys):
+    path = write_peer(tmp_path / "modnet.onnx", ["n", 3, "h", "w"], 1)
+    root = str(pairs(1))
+    assert main(["evaluate", str(path), "--data", root]) == 1
+    assert "is a file of MODNet, not of ours; pass it after --peer" in capsys.readouterr().err
+    assert main(["evaluate", "--peer", str(path), "--data", root]) == 0
+    assert "modnet.onnx" in capsys.readouterr().out
 
 
 def test_the_report_shows_what_the_table_says(tiny_onnx, pairs, tmp_path, capsys):

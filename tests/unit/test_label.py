@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
 
 from matting_keras.cli import main
 from matting_keras.data.synthetic import synthetic_scene
@@ -20,12 +19,7 @@ from matting_keras.media.images import read_alpha
 from matting_keras.workshop import shards
 from matting_keras.workshop.label import Settings, label
 from matting_keras.workshop.refine import disagreement, refine, rough_trimap
-
-
-def roughened(alpha: np.ndarray) -> np.ndarray:
-    """A mask as drawn by hand: hard, a few pixels too wide, without single hairs."""
-    wide = ndimage.binary_dilation(alpha > 0.5, iterations=3)
-    return (ndimage.gaussian_filter(wide.astype("float32"), 4) > 0.5).astype("float32")
+from tests.masks import roughened
 
 
 @pytest.fixture
@@ -143,7 +137,7 @@ def test_failures_are_listed_and_too_many_fail_the_job(tiny_onnx, photos, tmp_pa
     printed = capsys.readouterr()
     assert "1 failed, 4 kept" in printed.out
     assert "p3.png" in printed.err
-    assert "1 of 5 photos failed, more than 1%" in printed.err
+    assert "1 of 5 pictures failed, more than 1%" in printed.err
 
 
 def test_impossible_jobs_are_refused_before_anything_is_written(tiny_onnx, photos, tmp_path):
@@ -205,3 +199,19 @@ def test_a_killed_job_goes_on_to_the_same_files(tiny_onnx, photos, tmp_path, mon
     subprocess.run([*command, str(tmp_path / "whole")], env=environment, check=True)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+def test_beam_makes_the_same_files(tiny_onnx, photos, tmp_path):
+    pytest.importorskip("apache_beam", reason="Apache Beam is an extra: pip install '.[beam]'")
+    line = ["label", str(photos), "--teacher", str(tiny_onnx), "--output"]
+    assert main([*line, str(tmp_path / "here"), "--processes", "0"]) == 0
+    running = "--beam=--runner=DirectRunner --direct_running_mode=in_memory"
+    assert main([*line, str(tmp_path / "beam"), running]) == 0
+    assert contents(tmp_path / "here") == contents(tmp_path / "beam")
+
+
+def test_beam_that_is_missing_is_said(tiny_onnx, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    line = ["label", str(photos), "--teacher", str(tiny_onnx), "--output", str(tmp_path / "out")]
+    assert main([*line, "--beam"]) == 1
+    assert "--beam needs Apache Beam" in capsys.readouterr().err

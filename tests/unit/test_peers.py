@@ -1,36 +1,13 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from matting_keras.errors import InputError
 from matting_keras.inference.peers import Peer, short_side
+from tests.peer_files import write_peer
 from tests.places import DATA
 
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
-
 TEACHERS = DATA / "teachers"
-
-
-def network(path: Path, shape: list, outputs: int) -> Path:
-    """An .onnx file in a published network's form; its first output is the input's red channel."""
-    nodes = [helper.make_node("Split", ["x"], ["r", "g", "b"], axis=1, num_outputs=3)]
-    names = [f"d{i}" for i in range(outputs)]
-    nodes += [
-        helper.make_node("Identity", ["r" if i == 0 else "g"], [n]) for i, n in enumerate(names)
-    ]
-    out = [shape[0], 1, *shape[2:]]
-    graph = helper.make_graph(
-        nodes,
-        "peer",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, out) for name in names],
-    )
-    opset = [helper.make_opsetid("", 18)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
-    return path
 
 
 def even(red: int, size: tuple[int, int] = (40, 30)) -> np.ndarray:
@@ -38,7 +15,7 @@ def even(red: int, size: tuple[int, int] = (40, 30)) -> np.ndarray:
 
 
 def test_modnet_sees_values_from_minus_one_to_one(tmp_path):
-    peer = Peer(network(tmp_path / "m.onnx", ["n", 3, "h", "w"], 1))
+    peer = Peer(write_peer(tmp_path / "m.onnx", ["n", 3, "h", "w"], 1))
     assert (peer.name, peer.area) == ("MODNet", None)
     alpha = peer(even(191))
     assert alpha.shape == (40, 30)
@@ -47,7 +24,7 @@ def test_modnet_sees_values_from_minus_one_to_one(tmp_path):
 
 
 def test_u2net_sees_a_picture_divided_by_its_maximum_and_normed(tmp_path):
-    peer = Peer(network(tmp_path / "u.onnx", [1, 3, 320, 320], 7))
+    peer = Peer(write_peer(tmp_path / "u.onnx", [1, 3, 320, 320], 7))
     assert (peer.name, peer.area) == ("U²-Net", 320 * 320)
     image = even(100)
     image[:20, :, 1] = 120
@@ -66,7 +43,7 @@ def test_modnets_size_follows_the_shorter_side():
 
 
 def test_what_is_transparent_stays_transparent(tmp_path):
-    peer = Peer(network(tmp_path / "m.onnx", ["n", 3, "h", "w"], 1))
+    peer = Peer(write_peer(tmp_path / "m.onnx", ["n", 3, "h", "w"], 1))
     image = np.dstack([even(255), np.full((40, 30), 51, np.uint8)])
     np.testing.assert_allclose(peer(image), 0.2, atol=1e-6)
 
@@ -75,7 +52,7 @@ def test_what_is_no_peer_is_refused(tmp_path, tiny_onnx):
     for path, message in (
         (tmp_path / "no.onnx", "no such file"),
         (tiny_onnx, r"has image \['batch', 'height', 'width', 3\]"),
-        (network(tmp_path / "two.onnx", [1, 3, 64, 64], 2), "has x"),
+        (write_peer(tmp_path / "two.onnx", [1, 3, 64, 64], 2), "has x"),
     ):
         with pytest.raises(InputError, match=message):
             Peer(path)

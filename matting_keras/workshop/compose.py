@@ -1,0 +1,185 @@
+"""New training photos: people cut out once, then placed in front of many scenes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from matting_keras.atomic import atomic_path
+from matting_keras.data import sources
+from matting_keras.data.sources import Sample
+from matting_keras.errors import InputError
+from matting_keras.inference.composite import cover
+from matting_keras.inference.foreground import METHODS, estimate_foreground
+from matting_keras.media.images import list_images, read_image, read_photo, write_image
+from matting_keras.workshop import shards
+from matting_keras.workshop.blend import LIGHT, blend, placed, random_placement
+
+COMPOSITES = "composites.jsonl"
+
+SIZES = ((512, 384), (384, 512), (448, 448))
+"""(height, width) of composites, in pixels, drawn at random."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a composite.
+
+    Attributes:
+        backgrounds: folder of pictures without people; folders below it count too.
+        count: how many composites to make.
+        seed: of everything random.
+        method: how the people's own colours are estimated: "best" (pymatting), "fast" or "off".
+        light: how far a person's light follows the scene's, 0 to 1.
+    """
+
+    backgrounds: str
+    count: int = 1000
+    seed: int = 0
+    method: str = "best"
+    light: float = LIGHT
+
+
+def compose(
+    data: str | os.PathLike,
+    output: str | os.PathLike,
+    settings: Settings,
+    processes: int | None = None,
+    beam: str | None = None,
+) -> Iterator[tuple[int, list[dict]]]:
+    """Write composites as a data folder that can be trained on.
+
+    The people of `data` are cut out once, with their own colours, into cutouts/ (RGBA PNG). Then
+    images/ and alphas/ are filled, people.csv says who is in which composite, so that nobody is
+    on both sides of a split, and composites.jsonl what each was made of.
+
+    Args:
+        data: a data folder with soft alphas; of a hard mask the cut-out would carry a rim of its
+            old background along, so rough masks are refused.
+        output: the data folder to write. One that was begun by the same job is finished.
+        settings: what decides a composite.
+        processes: how many work at once; None takes one for each core, 0 works in this one.
+        beam: options for Apache Beam, which then spreads the work; None does without it.
+
+    Yields:
+        How many pieces of work there are in all (cut-outs and composites), and the reports of one
+        shard, as shards are done.
+
+    Raises:
+        InputError: rough masks, no such folder, no backgrounds, a setting out of range, an output
+            begun by another job or one that cannot be written.
+    """
+    # Workers may stand in another folder.
+    output = Path(output).absolute()
+    people, scenes = _inputs(str(data), settings)
+    total = len(people) + settings.count
+    first = [{"name": Path(s.name).stem, "number": i} for i, s in enumerate(people)]
+    folder = output / "cutouts"
+    parts = shards.start(first, {"method": settings.method}, folder)
+    usable: list[str] = []
+    cut = partial(cutter, str(data), settings.method, str(folder))
+    for reports in shards.run(parts, cut, folder, processes, beam):
+        usable += [report["name"] for report in reports if not report.get("error")]
+        yield total, reports
+    if not usable:
+        raise InputError(f"{data}: nobody could be cut out of its {len(people)} photos.")
+    second = planned(sorted(usable), scenes, settings)
+    every: list[dict] = []
+    parts = shards.start(second, asdict(settings), output)
+    make = partial(composer, str(output), settings.light)
+    for reports in shards.run(parts, make, output, processes, beam):
+        every += reports
+        yield total, reports
+    _sum_up(every, second, output)
+
+
+def planned(cutouts: Sequence[str], scenes: Sequence[Path], settings: Settings) -> list[dict]:
+    """Who comes before what: everybody equally often, in scenes drawn from the seed."""
+    drawn = np.random.default_rng(settings.seed).integers(len(scenes), size=settings.count)
+    return [
+        {
+            "name": f"{number:06}",
+            "cutout": cutouts[number % len(cutouts)],
+            "scene": str(scenes[scene]),
+            "seed": [settings.seed, number],
+        }
+        for number, scene in enumerate(drawn)
+    ]
+
+
+def cutter(data: str, method: str, folder: str) -> Callable[[Sequence[dict]], list[dict]]:
+    """The function that cuts a shard of people out; the data folder is listed once."""
+    samples = sources.open_source(data, "all")
+    return lambda shard: [_cut(one, samples[one["number"]], method, folder) for one in shard]
+
+
+def composer(output: str, light: float) -> Callable[[Sequence[dict]], list[dict]]:
+    """The function that makes a shard of composites."""
+    return lambda shard: [_compose_one(record, Path(output), light) for record in shard]
+
+
+def _inputs(data: str, settings: Settings) -> tuple[list[Sample], list[Path]]:
+    if settings.method not in METHODS:
+        raise InputError(f"--foreground {settings.method}: there are {', '.join(METHODS)}.")
+    if settings.count < 1:
+        raise InputError(f"--count must be 1 or more composites, not {settings.count}.")
+    if not 0 <= settings.light <= 1:
+        raise InputError(f"--light is a share, 0 to 1, not {settings.light}.")
+    people = sources.open_source(data, "all")
+    if any(sample.rough for sample in people):
+        raise InputError(
+            f"{data}: has rough masks, whose cut-outs would carry a rim of their old background; "
+            "refine them first: matting-keras label PHOTOS --masks DIR --refine closed-form."
+        )
+    return people, list_images(Path(settings.backgrounds).absolute())
+
+
+def _cut(record: dict, sample: Sample, method: str, folder: str) -> dict:
+    report = {"name": record["name"]}
+    try:
+        image, alpha = sample.read()
+        if alpha.max() <= 0.5:
+            raise InputError(f"{sample.name}: nobody is in it.")
+    except InputError as error:
+        return report | {"status": "not cut out", "error": str(error)}
+    colours = estimate_foreground(image, alpha, method)
+    cutout = np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)])
+    write_image(Path(folder) / f"{record['name']}.png", cutout)
+    return report | {"status": "cut out"}
+
+
+def _compose_one(record: dict, output: Path, light: float) -> dict:
+    report = {"name": record["name"], "cutout": record["cutout"]}
+    report["scene"] = Path(record["scene"]).name
+    rng = np.random.default_rng(record["seed"])
+    size = SIZES[rng.integers(len(SIZES))]
+    try:
+        person = read_photo(output / "cutouts" / f"{record['cutout']}.png")
+        scene = cover(read_image(record["scene"]), size)
+        foreground, alpha = placed(person.rgb, person.alpha, size, random_placement(rng))
+    except InputError as error:
+        return report | {"status": "failed", "error": str(error)}
+    mixed = blend(foreground, alpha, scene, rng, light)
+    write_image(output / "images" / f"{record['name']}.jpg", mixed)
+    values = np.rint(alpha * 255).astype(np.uint8)
+    write_image(output / "alphas" / f"{record['name']}.png", values)
+    return report | {"status": "composed"}
+
+
+def _sum_up(reports: Sequence[dict], records: Sequence[dict], output: Path) -> None:
+    lines = [json.dumps(r, ensure_ascii=False) for r in sorted(reports, key=lambda r: r["name"])]
+    with atomic_path(output / COMPOSITES) as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with atomic_path(output / "people.csv") as path:
+        path.write_text(
+            "".join(f"{record['name']},{record['cutout']}\n" for record in records),
+            encoding="utf-8",
+        )
+    with atomic_path(output / "truth.txt") as path:
+        path.write_text("computed\n", encoding="utf-8")
