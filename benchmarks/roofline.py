@@ -98,6 +98,8 @@ def session(path: Path, threads: int, folder: str | None = None) -> onnxruntime.
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
+    # Otherwise the threads of one session spin while the other one is timed.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if folder:
         options.enable_profiling = True
         options.profile_file_prefix = f"{folder}/profile"
