@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; what is written stays.", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -155,6 +156,8 @@ _work: Work | None = None
 
 def _prepare(make: Make) -> None:
     global _work
+    # Ctrl-C is the parent's to hear: the shards in hand are finished, then it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _work = make()
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -199,6 +200,27 @@ def test_a_killed_job_goes_on_to_the_same_files(tiny_onnx, photos, tmp_path, mon
     subprocess.run([*command, str(tmp_path / "whole")], env=environment, check=True)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+def test_a_full_disk_stops_the_job_and_nothing_is_lost(
+    tiny_onnx, photos, tmp_path, monkeypatch, capsys
+):
+    line = ["label", str(photos), "--output", str(tmp_path / "data"), "--teacher", str(tiny_onnx)]
+    save, written = Image.Image.save, []
+
+    def full(image, path, *args, **kwargs):
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        save(image, path, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert main([*line, "--processes", "0"]) == 1
+    assert "p3.png: cannot be written (No space left on device)" in capsys.readouterr().err
+    assert not (tmp_path / "data" / "labels.jsonl").exists()
+    monkeypatch.undo()
+    assert main([*line, "--processes", "0"]) == 0
+    assert "5 kept" in capsys.readouterr().out
 
 
 def test_beam_makes_the_same_files(tiny_onnx, photos, tmp_path):
