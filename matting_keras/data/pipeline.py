@@ -52,12 +52,17 @@ def training_batches(
         (batch, height, width, 1) in 0..1.
 
     Raises:
-        InputError: fewer photos than one batch.
+        InputError: fewer photos than one batch, or cut-outs without scenes.
     """
     if len(store) < batch_size:
         raise InputError(
             f"{len(store)} photos for training are fewer than one batch of {batch_size}; add "
             "photos or pass a smaller batch (trainer.batch_size=N)."
+        )
+    if scenes is None and any(sample.cutout for sample in store.samples):
+        raise InputError(
+            "cut-outs have no background of their own; name pictures without people to show them "
+            "in front of: --backgrounds DIR."
         )
     wanted = np.array([shapes.index(nearest_bucket(*size, shapes)) for size in sizes])
     planned = Planned(plan(wanted, batch_size, seed))
@@ -177,6 +182,7 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
     """
     channels = store.channels
     rough = tf.constant([sample.rough for sample in store.samples])
+    cutout = tf.constant([sample.cutout for sample in store.samples])
 
     def fetch(from_store: Store, index: tf.Tensor) -> tf.Tensor:
         photo = tf.numpy_function(lambda i: from_store[int(i)], [index], tf.uint8)
@@ -188,7 +194,7 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
         if scenes is not None:
             draw = tf.random.stateless_uniform((2,), seed + 5)
             image, alpha = tf.cond(
-                draw[0] < config.composite + config.empty,
+                (draw[0] < config.composite + config.empty) | cutout[index],
                 lambda: composited(image, alpha, rough[index], shape, seed, draw),
                 lambda: (image, alpha),
             )

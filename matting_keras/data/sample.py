@@ -26,6 +26,8 @@ class Sample:
         split: the data set's own "train", "validation" or "test"; None where it has none.
         trimap: the file of the trimap that came with it, if one did.
         labels: the file of class numbers that the alpha was made from, if it was.
+        cutout: the picture is the person's own colours and nothing else; it is shown only in
+            front of other scenes.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Sample:
     split: str | None = None
     trimap: Path | None = None
     labels: Path | None = None
+    cutout: bool = False
 
 
 def read_pair(

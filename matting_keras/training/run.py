@@ -104,13 +104,14 @@ def gather(config: RunConfig) -> Photos:
     train, validation = [], []
     for index, sample in enumerate(people):
         if sample.name in held_names:
-            validation.append(index)
+            # A cut-out would be validated in front of nothing; its photo can be, beside it.
+            validation += [] if sample.cutout else [index]
         else:
             train += [index] * repeats[sample.name]
     if not validation:
         raise InputError(
-            f"no photo was held back out of {len(people)}; add photos or pass a larger share "
-            "(data.validation=0.2)."
+            f"no photo was held back out of {len(people)}; add photos (not only cut-outs) or pass "
+            "a larger share (data.validation=0.2)."
         )
     everything.store.samples = people
     scenes = [s for path in data.backgrounds for s in sources.backgrounds(path)]

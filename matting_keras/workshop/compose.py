@@ -56,8 +56,10 @@ def compose(
     """Write composites as a data folder that can be trained on.
 
     The people of `data` are cut out once, with their own colours, into cutouts/ (RGBA PNG). Then
-    images/ and alphas/ are filled, people.csv says who is in which composite, so that nobody is
-    on both sides of a split, and composites.jsonl what each was made of.
+    images/ and alphas/ are filled, people.csv says who is in which composite, by the name that
+    `data` knows them by, so that nobody is on both sides of a split, and composites.jsonl what
+    each was made of. A training can also take the cut-outs alone (cutouts:DIR/cutouts) and
+    composite them anew at every use.
 
     Args:
         data: a data folder with soft alphas; of a hard mask the cut-out would carry a rim of its
@@ -79,16 +81,19 @@ def compose(
     output = Path(output).absolute()
     people, scenes = _inputs(str(data), settings)
     total = len(people) + settings.count
-    first = [{"name": Path(s.name).stem, "number": i} for i, s in enumerate(people)]
+    first = [
+        {"name": Path(s.name).stem, "number": i, "person": s.person} for i, s in enumerate(people)
+    ]
     folder = output / "cutouts"
     parts = shards.start(first, {"method": settings.method}, folder)
-    usable: list[str] = []
+    usable: dict[str, str] = {}
     cut = partial(cutter, str(data), settings.method, str(folder))
     for reports in shards.run(parts, cut, folder, processes, beam):
-        usable += [report["name"] for report in reports if not report.get("error")]
+        usable |= {r["name"]: r["person"] for r in reports if not r.get("error")}
         yield total, reports
     if not usable:
         raise InputError(f"{data}: nobody could be cut out of its {len(people)} photos.")
+    _write_people(usable, folder)
     second = planned(sorted(usable), scenes, settings)
     every: list[dict] = []
     parts = shards.start(second, asdict(settings), output)
@@ -96,7 +101,8 @@ def compose(
     for reports in shards.run(parts, make, output, processes, beam):
         every += reports
         yield total, reports
-    _sum_up(every, second, output)
+    _write_people({one["name"]: usable[one["cutout"]] for one in second}, output)
+    _sum_up(every, output)
 
 
 def planned(cutouts: Sequence[str], scenes: Sequence[Path], settings: Settings) -> list[dict]:
@@ -141,7 +147,7 @@ def _inputs(data: str, settings: Settings) -> tuple[list[Sample], list[Path]]:
 
 
 def _cut(record: dict, sample: Sample, method: str, folder: str) -> dict:
-    report = {"name": record["name"]}
+    report = {"name": record["name"], "person": record["person"]}
     try:
         image, alpha = sample.read()
         if alpha.max() <= 0.5:
@@ -172,14 +178,15 @@ def _compose_one(record: dict, output: Path, light: float) -> dict:
     return report | {"status": "composed"}
 
 
-def _sum_up(reports: Sequence[dict], records: Sequence[dict], output: Path) -> None:
+def _write_people(people: dict[str, str], folder: Path) -> None:
+    with atomic_path(folder / "people.csv") as path:
+        rows = sorted(f"{name},{person}\n" for name, person in people.items())
+        path.write_text("".join(rows), encoding="utf-8")
+
+
+def _sum_up(reports: Sequence[dict], output: Path) -> None:
     lines = [json.dumps(r, ensure_ascii=False) for r in sorted(reports, key=lambda r: r["name"])]
     with atomic_path(output / COMPOSITES) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with atomic_path(output / "people.csv") as path:
-        path.write_text(
-            "".join(f"{record['name']},{record['cutout']}\n" for record in records),
-            encoding="utf-8",
-        )
     with atomic_path(output / "truth.txt") as path:
         path.write_text("computed\n", encoding="utf-8")

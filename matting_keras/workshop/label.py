@@ -69,7 +69,9 @@ def label(
 
     The output gets images/ (links to the photos where the file system can, else copies) and
     alphas/ (8-bit PNG) of the photos that were kept, set-aside/ with the alphas of those on which
-    mask and teacher do not agree, and at the end labels.jsonl with a line for every photo.
+    mask and teacher do not agree, and at the end labels.jsonl with a line for every photo and
+    people.csv, by which everybody stays on the side of the split where their photos' folder has
+    them.
 
     Args:
         photos: a folder; of those in folders below it, the folders' names become part of theirs.
@@ -102,7 +104,7 @@ def label(
     for reports in shards.run(parts, make, output, processes, beam):
         every += reports
         yield len(records), reports
-    _sum_up(every, output)
+    _sum_up(every, output, (photos.parent if photos.name == "images" else photos).name)
 
 
 def records_of(photos: Path, settings: Settings, output: Path) -> list[dict]:
@@ -208,10 +210,14 @@ def _link(photo: Path, place: Path) -> None:
             shutil.copyfile(photo, temporary)
 
 
-def _sum_up(reports: Sequence[dict], output: Path) -> None:
+def _sum_up(reports: Sequence[dict], output: Path, origin: str) -> None:
     lines = [json.dumps(r, ensure_ascii=False) for r in sorted(reports, key=lambda r: r["name"])]
     with atomic_path(output / LABELS) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with atomic_path(output / "people.csv") as path:
+        # The same persons as in the photos' own folder, whatever this one is called.
+        rows = [f"{r['name']},{origin}/{r['name']}\n" for r in reports if r["status"] == "kept"]
+        path.write_text("".join(sorted(rows)), encoding="utf-8")
     with atomic_path(output / "truth.txt") as path:
         path.write_text("computed\n", encoding="utf-8")
 

@@ -6,6 +6,9 @@ from PIL import Image
 
 from matting_keras.cli import main
 from matting_keras.data import sources
+from matting_keras.data.augment import AugmentConfig
+from matting_keras.data.pipeline import training_batches
+from matting_keras.data.store import check
 from matting_keras.data.synthetic import synthetic_scene
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
@@ -149,7 +152,8 @@ def test_command_makes_a_data_folder(data, tmp_path, capsys):
     assert "5 composed, 3 cut out" in capsys.readouterr().out
     samples = sources.open_source(str(tmp_path / "out"), "all")
     assert len(samples) == 5
-    assert len({sample.person for sample in samples}) == 3
+    # The same persons as in the folder they come from: nobody gets on both sides of a split.
+    assert {s.person for s in samples} == {s.person for s in sources.open_source(str(data), "all")}
     assert not any(sample.rough for sample in samples)
     for sample in samples:
         image, alpha = sample.read()
@@ -162,6 +166,27 @@ def test_command_makes_a_data_folder(data, tmp_path, capsys):
     assert main([*line, "--count", "5", "--output", str(tmp_path / "again")]) == 0
     for path, content in before.items():
         assert (tmp_path / "again" / "images" / path.name).read_bytes() == content
+
+
+def test_cut_outs_are_shown_in_front_of_scenes_at_every_use(data, tmp_path):
+    line = ["compose", str(data), "--backgrounds", str(tmp_path / "scenes"), "--processes", "0"]
+    assert main([*line, "--count", "1", "--output", str(tmp_path / "out")]) == 0
+    samples = sources.open_source(f"cutouts:{tmp_path / 'out' / 'cutouts'}", "train+validation")
+    assert {s.person for s in samples} == {s.person for s in sources.open_source(str(data), "all")}
+    options = {"channels": 3, "area": 4096, "quiet": True}
+    people = check(samples, **options)
+    behind = check(sources.backgrounds(tmp_path / "scenes"), **options).store
+    still = AugmentConfig(0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, composite=0, empty=0)
+    common = (people.store, people.sizes, [(64, 64)], 3)
+    batches = training_batches(*common, seed=0, config=still, scenes=behind)
+    image, alpha = next(batches.as_numpy_iterator())
+    colours = image[alpha[..., 0] == 0]
+    assert len(colours)
+    navy, gold = np.array([0, 0, 128]), np.array([255, 215, 0])
+    away = np.minimum(*(np.abs(colours - colour).max(-1) for colour in (navy, gold)))
+    assert away.max() < 2
+    with pytest.raises(InputError, match="cut-outs have no background of their own"):
+        training_batches(*common, seed=0, config=still)
 
 
 def test_impossible_jobs_are_refused(data, tmp_path):

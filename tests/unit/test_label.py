@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from matting_keras.cli import main
+from matting_keras.data import sources
 from matting_keras.data.synthetic import synthetic_scene
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
@@ -106,6 +107,8 @@ def test_command_makes_a_data_folder(tiny_onnx, photos, tmp_path, capsys):
         image = Image.open(output / "images" / f"p{number}.png")
         alpha = read_alpha(output / "alphas" / f"p{number}.png")
         np.testing.assert_allclose(alpha, Matter(tiny_onnx)(image), atol=0.5 / 255 + 1e-6)
+    people = {sample.person for sample in sources.open_source(output)}
+    assert people == {f"photos/p{number}" for number in range(5)}
     line = ["evaluate", str(tiny_onnx), "--data", str(output), "--json", str(tmp_path / "s.json")]
     assert main(line) == 0
     scores = json.loads((tmp_path / "s.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matting_keras.data.formats.aisegment import AISEGMENT
+from matting_keras.data.formats.cutouts import CUTOUTS
 from matting_keras.data.formats.easyportrait import EASYPORTRAIT
 from matting_keras.data.formats.folder import FOLDER, LABELS
 from matting_keras.data.formats.layout import Format
@@ -16,6 +17,7 @@ FORMATS: dict[str, Format] = {
     one.name: one
     for one in (
         AISEGMENT,
+        CUTOUTS,
         EASYPORTRAIT,
         FOLDER,
         LABELS,

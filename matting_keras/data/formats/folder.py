@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -33,12 +34,12 @@ def read(root: Path, part: str) -> Found:
     images, refined, rough = (
         by_stem(pictures(root / name)) for name in ("images", "alphas", "masks")
     )
-    people = _people(root / "people.csv")
+    person_of = people_of(root)
     samples = []
     for stem, image in sorted(images.items()):
         alpha = refined.get(stem) or rough.get(stem)
         if alpha:
-            person = f"{root.name}/{people.get(stem, stem)}"
+            person = person_of(stem)
             samples.append(
                 Sample(
                     str(image), partial(read_pair, image, alpha), person, rough=stem not in refined
@@ -64,12 +65,12 @@ def read_classes(root: Path, part: str) -> Found:
     """
     images = by_stem(pictures(root / "images"))
     labels = by_stem([path for name in LABEL_FOLDERS for path in pictures(root / name)])
-    people = _people(root / "people.csv")
+    person_of = people_of(root)
     samples = [
         Sample(
             str(images[stem]),
             partial(read_pair, images[stem], labels[stem], read_person),
-            f"{root.name}/{people.get(stem, stem)}",
+            person_of(stem),
             rough=True,
             labels=labels[stem],
         )
@@ -98,6 +99,25 @@ def _alone(root: Path, images: dict[str, Path], masks: dict[str, Path]) -> tuple
                 f"used, {alone[0].name} first; was everything copied?"
             )
     return tuple(notes)
+
+
+def people_of(root: Path) -> Callable[[str], str]:
+    """Who is in a photo, by its stem: as the folder's people.csv says, else somebody of its own.
+
+    A person's name begins with the folder's. In people.csv it may name another folder instead
+    ("eg1800/00017"): photos that were made of others show the persons of those, and stay with
+    them when training and validation are divided.
+
+    Raises:
+        InputError: a people.csv that cannot be read.
+    """
+    people = _people(root / "people.csv")
+
+    def person(stem: str) -> str:
+        name = people.get(stem, stem)
+        return name if "/" in name else f"{root.name}/{name}"
+
+    return person
 
 
 def _people(path: Path) -> dict[str, str]:
