@@ -163,6 +163,7 @@ def test_what_cannot_be_measured_is_refused_first(words, message, monkeypatch):
 
 
 def test_a_runtime_that_does_not_run_the_file(tiny_onnx):
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is an extra: pip install '.[litert]'")
     with pytest.raises(InputError, match="is not run by litert; onnxruntime, openvino would"):
         choose([str(tiny_onnx)], ["litert"])
 
