@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from matting_keras.data.augment import AugmentConfig, recolour, warp
+from matting_keras.data.band import unknown
 from matting_keras.data.compose import eased, hardness, over
 from matting_keras.data.store import Store
 from matting_keras.errors import InputError
@@ -32,6 +33,7 @@ def training_batches(
     scenes: Store | None = None,
     first_step: int = 0,
     ramp: int = 0,
+    targets: bool = False,
 ) -> tf.data.Dataset:
     """Endless batches of (image, alpha); each batch has one of `shapes`.
 
@@ -46,6 +48,9 @@ def training_batches(
         first_step: how many batches to leave out, for a run that goes on.
         ramp: batches after which composites get a tenth harder: their background goes from one
             even colour to the scene in ten steps. 0 shows the scene from the first batch on.
+        targets: give, in place of alpha, what the recipes' losses read: a dictionary of "alpha",
+            "unknown" (1 inside the unknown band) and "refined" (1 where the alpha is no rough
+            mask).
 
     Returns:
         A dataset of image float32 (batch, height, width, channels) in 0..255 and alpha float32
@@ -78,7 +83,7 @@ def training_batches(
         shape = tf.cast(tf.stack([height, width]), tf.int32)
         return index, tf.ensure_shape(shape, (2,)), tf.stack([seed, tf.cast(number, tf.int32)])
 
-    changed = _changer(store, scenes, config, ramp * batch_size)
+    changed = _changer(store, scenes, config, ramp * batch_size, targets)
     dataset = tf.data.Dataset.counter(first_step * batch_size).map(place)
     dataset = dataset.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size, drop_remainder=True).prefetch(4)
@@ -124,7 +129,11 @@ def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, 
 
 
 def validation_batches(
-    store: Store, sizes: Sequence[tuple[int, int]], shapes: Shapes, batch_size: int
+    store: Store,
+    sizes: Sequence[tuple[int, int]],
+    shapes: Shapes,
+    batch_size: int,
+    targets: bool = False,
 ) -> tf.data.Dataset:
     """Every photo once, unchanged but for its size; its last row and column fill up the shape.
 
@@ -135,6 +144,7 @@ def validation_batches(
         sizes: their (height, width).
         shapes: the closed set of (height, width).
         batch_size: photos per batch; the last batch of a shape may be smaller.
+        targets: as for `training_batches`.
     """
     buckets: dict[tuple[int, int], list[int]] = {}
     for index, size in enumerate(sizes):
@@ -149,12 +159,17 @@ def validation_batches(
     def batch(number):
         shape, indices = batches[int(number)]
         photos = np.stack([fitted(store[i], shape) for i in indices]).astype("float32")
-        return photos[..., :-1], photos[..., -1:] / 255
+        refined = np.array([not store.samples[i].rough for i in indices], "float32")
+        return photos[..., :-1], photos[..., -1:] / 255, refined
 
     def placed(number):
-        image, alpha = tf.numpy_function(batch, [number], (tf.float32, tf.float32))
+        image, alpha, refined = tf.numpy_function(batch, [number], (tf.float32,) * 3)
         image = tf.ensure_shape(image, (None, None, None, store.channels))
-        return image, tf.ensure_shape(alpha, (None, None, None, 1))
+        alpha = tf.ensure_shape(alpha, (None, None, None, 1))
+        if not targets:
+            return image, alpha
+        refined = tf.ensure_shape(refined, (None,))
+        return image, {"alpha": alpha, "unknown": tf.map_fn(unknown, alpha), "refined": refined}
 
     return tf.data.Dataset.range(len(batches)).map(placed).prefetch(2)
 
@@ -175,7 +190,7 @@ def fitted(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.pad(resized, around, mode="edge")
 
 
-def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: int):
+def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: int, targets: bool):
     """The function that turns (index, shape, seed) into an augmented (image, alpha).
 
     `ramp` is in samples, whose number is the second part of the seed.
@@ -191,17 +206,24 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
     def changed(index, shape, seed):
         moved = warp(fetch(store, index), shape, config, seed)
         image, alpha = moved[..., :-1], moved[..., -1:] / 255
+        hard = rough[index]
         if scenes is not None:
             draw = tf.random.stateless_uniform((2,), seed + 5)
+            anew = (draw[0] < config.composite + config.empty) | cutout[index]
             image, alpha = tf.cond(
-                (draw[0] < config.composite + config.empty) | cutout[index],
+                anew,
                 lambda: composited(image, alpha, rough[index], shape, seed, draw),
                 lambda: (image, alpha),
             )
+            hard = hard & ~anew  # the alpha that a composite was made with is its truth
         image = recolour(image, config, seed + 7)
         image.set_shape((None, None, channels))
         alpha.set_shape((None, None, 1))
-        return image, tf.clip_by_value(alpha, 0.0, 1.0)
+        alpha = tf.clip_by_value(alpha, 0.0, 1.0)
+        if not targets:
+            return image, alpha
+        refined = 1 - tf.cast(hard, tf.float32)
+        return image, {"alpha": alpha, "unknown": unknown(alpha), "refined": refined}
 
     def composited(image, alpha, is_rough, shape, seed, draw):
         chosen = tf.cast(draw[1] * len(scenes), tf.int32)

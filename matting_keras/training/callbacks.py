@@ -43,12 +43,12 @@ class Checkpoint(keras.callbacks.Callback):
         if score > self.best:
             self.best = score
             with averaged(self.model):
-                save(self.model, self.folder / "best.keras")
+                save(network_of(self.model), self.folder / "best.keras")
             log.info("best.keras: %s %.4f", self.monitor, score)
         self._save_state(epoch + 1)
 
     def _save_state(self, epoch: int) -> None:
-        state = _state(self.model)
+        state = _state(network_of(self.model))
         arrays = {f"model_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(state)}
         optimizer = self.model.optimizer.variables
         arrays |= {f"optimizer_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(optimizer)}
@@ -70,7 +70,8 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         with np.load(path, allow_pickle=False) as state:
             facts = json.loads(str(state["facts"]))
-            parts = (("model", _state(model)), ("optimizer", model.optimizer.variables))
+            weights = _state(network_of(model))
+            parts = (("model", weights), ("optimizer", model.optimizer.variables))
             for part, variables in parts:
                 stored = [state[name] for name in state.files if name.startswith(part)]
                 if [a.shape for a in stored] != [tuple(v.shape) for v in variables]:
@@ -83,6 +84,11 @@ class Checkpoint(keras.callbacks.Callback):
                     variable.assign(state[f"{part}_{i}"])
         self.best = facts["best"]
         return facts["epoch"]
+
+
+def network_of(model: keras.Model) -> keras.Model:
+    """The network inside a learner; a network is its own."""
+    return getattr(model, "network", model)
 
 
 def _state(model: keras.Model) -> list:
@@ -188,7 +194,9 @@ class ImageGrid(keras.callbacks.Callback):
         import tensorflow as tf
 
         with averaged(self.model):
-            predicted = np.array(self.model(self.images, training=False), "float32")
+            outputs = self.model(self.images, training=False)
+        alpha = outputs["alpha"] if isinstance(outputs, dict) else outputs
+        predicted = np.array(alpha, "float32")
         grid = strips(self.images, self.alphas, predicted)
         with tf.summary.create_file_writer(self.folder).as_default():
             tf.summary.image("photo, truth, prediction, error", grid, epoch + 1, max_outputs=8)

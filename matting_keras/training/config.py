@@ -36,8 +36,8 @@ class RecipeConfig:
         final: the share of it that is left at the end.
         warmup: steps of linear warm-up.
         amsgrad: Adam's long-memory variant, which LikeUnet's Dark-Light used.
-        crossentropy: weight of the soft cross-entropy in the loss.
-        difference: weight of the absolute difference in the loss.
+        loss: which recipe's: a key of `recipes.registry.RECIPES`.
+        options: of that loss, for example recipe.options.unknown=3.
     """
 
     name: str = "likeunet"
@@ -45,8 +45,8 @@ class RecipeConfig:
     final: float = 0.01
     warmup: int = 100
     amsgrad: bool = True
-    crossentropy: float = 1.0
-    difference: float = 0.0
+    loss: str = "likeunet"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -23,9 +23,11 @@ from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
 from matting_keras.training import callbacks
 from matting_keras.training.config import RunConfig
-from matting_keras.training.losses import AlphaLoss
-from matting_keras.training.metrics import AlphaMeanIoU
+from matting_keras.training.learner import Learner
 from matting_keras.training.precision import resolve
+from matting_keras.training.recipes.loss import RecipeLoss
+from matting_keras.training.recipes.registry import check_pair, needs_training_form, recipe_loss
+from matting_keras.training.recipes.target import check_target
 from matting_keras.weights.convert import FOREIGN, convert
 from matting_keras.weights.files import load, transfer
 
@@ -60,6 +62,8 @@ def train(config: RunConfig) -> Path:
             f"trainer.average must be from 0 (none) to below 1, got {config.trainer.average}; "
             "0.999 remembers about a thousand steps."
         )
+    loss = recipe_loss(config.recipe.loss, **config.recipe.options)
+    check_pair(config.recipe.loss, config.arch.name)
     folder = callbacks.ensure_folder(Path(config.output))
     if (folder / "state.npz").exists() and not config.trainer.resume:
         raise InputError(
@@ -71,7 +75,7 @@ def train(config: RunConfig) -> Path:
     keras.config.set_dtype_policy(precision)
     try:
         photos = gather(config)
-        return _fit(config, photos, folder, compiled)
+        return _fit(config, photos, folder, compiled, loss)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -141,29 +145,37 @@ def _part(checked: Checked, indices: Sequence[int]) -> Checked:
     )
 
 
-def starting_model(config: RunConfig) -> keras.Model:
-    """The network of a run, with the weights it starts from."""
+def starting_model(config: RunConfig, loss: RecipeLoss | None = None) -> keras.Model:
+    """The network of a run, in the form that its loss needs, with the weights it starts from."""
+    options = dict(config.arch.options)
+    if loss and needs_training_form(loss, config.arch.name):
+        options["training"] = True
     model = build(
         config.arch.name,
         asymmetric=config.arch.asymmetric,
         branch_norm=config.arch.branch_norm,
-        **config.arch.options,
+        **options,
     )
     if config.weights:
         if Path(config.weights).suffix in FOREIGN:
-            source = convert(config.weights, config.arch.name, **config.arch.options)
+            source = convert(config.weights, config.arch.name, **options)
         else:
             source = load(config.weights)
         transfer(source, model)
     return model
 
 
-def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Path:
+def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool, loss: RecipeLoss) -> Path:
     shapes = buckets(config.data.area, config.data.ratios)
     steps = config.trainer.steps_per_epoch or max(
         1, len(photos.train.store) // config.trainer.batch_size
     )
-    model = starting_model(config)
+    held = validation_batches(
+        photos.held.store, photos.held.sizes, shapes, config.trainer.batch_size, targets=True
+    )
+    images, target = next(iter(held))
+    check_target({"image": images, **target})
+    model = Learner(starting_model(config, loss), loss, (images, target))
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if config.recipe.warmup else config.recipe.learning_rate,
         warmup_target=config.recipe.learning_rate if config.recipe.warmup else None,
@@ -178,18 +190,13 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
             use_ema=config.trainer.average > 0,
             ema_momentum=config.trainer.average,
         ),
-        loss=AlphaLoss(config.recipe.crossentropy, config.recipe.difference),
-        metrics=[AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")],
         jit_compile=compiled,
     )
     model.optimizer.build(model.trainable_variables)
     checkpoint = callbacks.Checkpoint(folder)
     done = checkpoint.restore(model) if config.trainer.resume else 0
     _describe(config, photos, folder, steps)
-    held = validation_batches(
-        photos.held.store, photos.held.sizes, shapes, config.trainer.batch_size
-    )
-    images, alphas = next(iter(held))
+    shown = np.array(images)[:8], np.array(target["alpha"])[:8]
     model.fit(
         training_batches(
             photos.train.store,
@@ -201,6 +208,7 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
             scenes=photos.scenes.store if photos.scenes else None,
             first_step=done * steps,
             ramp=config.data.ramp,
+            targets=True,
         ),
         steps_per_epoch=steps,
         epochs=config.trainer.epochs,
@@ -214,7 +222,7 @@ def _fit(config: RunConfig, photos: Photos, folder: Path, compiled: bool) -> Pat
             checkpoint,
             callbacks.CsvLog(folder / "log.csv", done),
             keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-            callbacks.ImageGrid(folder / "tensorboard", np.array(images)[:8], np.array(alphas)[:8]),
+            callbacks.ImageGrid(folder / "tensorboard", *shown),
             keras.callbacks.TerminateOnNaN(),
         ],
     )
