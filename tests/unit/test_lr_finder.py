@@ -289,6 +289,7 @@ import keras, numpy as np
 from matting_keras.training.lr_finder import range_test
 from matting_keras.training.schedules import CycledAdam, OneCycle, OneCycleMomentum
 assert keras.backend.backend() == "jax"
+keras.utils.set_random_seed(0)
 x = np.ones((4, 1), "float32")
 for rate in (0.01, OneCycle(0.01, 50)):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1), keras.layers.Dropout(0.2)])
