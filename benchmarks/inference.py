@@ -28,9 +28,9 @@ from matting_keras.benchmark.measure import (
     machine,
     median,
     p95,
+    publish,
     timing_parser,
     warn_if_busy,
-    write_json,
 )
 from matting_keras.onnx_graph import write_onnx
 from matting_keras.reparameterize import fold, fuse, take_rgb, with_rgb_input
@@ -53,10 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         facts["nodes"] = {name: count_nodes(path) for name, path in files.items()}
         facts["largest_difference"] = check_agreement(files, reference, flags.sides)
         facts["rows"] = measure(files, flags)
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

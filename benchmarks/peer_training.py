@@ -24,9 +24,9 @@ from matting_keras.benchmark.measure import (
     machine,
     median,
     p95,
+    publish,
     timing_parser,
     warn_if_busy,
-    write_json,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,10 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         facts["machine"]["versions"] |= contender.versions
     facts["rows"] = [contender.row(flags.batch, flags.warmup) for contender in contenders]
     facts["ratios"] = choose(facts["rows"])
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -25,9 +25,9 @@ from matting_keras.benchmark.measure import (
     machine,
     median,
     p95,
+    publish,
     timing_parser,
     warn_if_busy,
-    write_json,
 )
 from matting_keras.export import export
 from matting_keras.weights.convert import convert
@@ -75,10 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for peer in PEERS:
         facts["rows"] += compare(peer, Path(flags.teachers) / peer.file, flags)
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,9 +26,9 @@ from matting_keras.architectures import ARCHITECTURES
 from matting_keras.benchmark.measure import (
     machine,
     median,
+    publish,
     timing_parser,
     warn_if_busy,
-    write_json,
 )
 from matting_keras.benchmark.throughput import random_batch, trainer
 from matting_keras.data import sources
@@ -86,10 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {"loop": name, "images_per_second": median(found), "all": found}
         for name, found in rates.items()
     ]
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from matting_keras.benchmark.measure import machine, median, warn_if_busy, write_json
+from matting_keras.benchmark.measure import machine, median, publish, warn_if_busy
 from matting_keras.benchmark.peak import peak
 from matting_keras.benchmark.subjects import pixels
 from matting_keras.weights.presets import PRESETS, find
@@ -45,10 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "profiled_ms": profiled,
         "rows": [node | bounds(node, limits) for node in nodes],
     }
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

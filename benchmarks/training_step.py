@@ -27,9 +27,9 @@ from matting_keras.benchmark.measure import (
     machine,
     median,
     p95,
+    publish,
     timing_parser,
     warn_if_busy,
-    write_json,
 )
 from matting_keras.benchmark.throughput import random_batch, trainer
 from matting_keras.geometry import buckets
@@ -64,10 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts["first_loss"] = first_losses(steps, tolerance)
     seconds = interleaved(steps, flags.steps, flags.warmup)
     facts["rows"] = [row(name, times, seconds, flags.batch) for name, times in seconds.items()]
-    report(facts)
-    if flags.json:
-        write_json(flags.json, facts)
-    return 0
+    return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:

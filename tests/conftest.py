@@ -104,6 +104,20 @@ def ours(monkeypatch):
     return reader("ours", monkeypatch)
 
 
+@pytest.fixture
+def laid(tmp_path) -> Callable[[str], Path]:
+    """Draws a published data set into a folder of its own: laid("p3m") -> its path."""
+    from tests.dummy_sets import SETS
+
+    def lay(name: str) -> Path:
+        root = tmp_path / name
+        root.mkdir()
+        SETS[name](root)
+        return root
+
+    return lay
+
+
 def pytest_collection_modifyitems(items):
     """Keep in one process what shares costly fixtures: an architecture's contract, a module's."""
     for item in items:

@@ -155,6 +155,14 @@ def warn_if_busy() -> None:
         )
 
 
+def publish(facts: dict, report: Callable[[dict], None], path: str | os.PathLike | None) -> int:
+    """Print a benchmark's tables and, where a path is given, write its JSON; returns 0."""
+    report(facts)
+    if path:
+        write_json(path, facts)
+    return 0
+
+
 def write_json(path: str | os.PathLike, facts: dict) -> None:
     """Write a benchmark's results whole or not at all."""
     with atomic_path(path) as temporary:

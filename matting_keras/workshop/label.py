@@ -16,7 +16,7 @@ import numpy as np
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.peers import Peer
+from matting_keras.inference.peers import FORMS, Peer
 from matting_keras.media.images import list_images, read_alpha, read_image, write_image
 from matting_keras.workshop import shards
 from matting_keras.workshop.refine import METHODS, disagreement, refine
@@ -148,15 +148,18 @@ def open_teacher(name: str, threads: int | None = None) -> Callable[[np.ndarray]
         InputError: it is neither.
     """
     path = Path(name)
-    if path.suffix.lower() not in (".onnx", ".tflite"):
+    if path.suffix.lower() not in (".onnx", ".tflite") or not path.is_file():
         return Matter(name, threads=threads)
     try:
         return Matter(path, threads=threads)
     except InputError as ours:
         try:
             return Peer(path, threads=threads)
-        except InputError as theirs:
-            raise InputError(f"--teacher {name}: {ours} Nor is it another's: {theirs}") from theirs
+        except InputError:
+            raise InputError(
+                f"--teacher {name}: is neither a file of ours nor of a network that is known here; "
+                f"{FORMS}, or a file that 'matting-keras export' wrote. As one of ours: {ours}"
+            ) from ours
 
 
 def _check(settings: Settings) -> None:

@@ -5,7 +5,6 @@ import json
 import logging
 import shutil
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,20 +15,7 @@ from matting_keras.data.formats import annotation, supervisely
 from matting_keras.data.masks import read_mask
 from matting_keras.data.store import check
 from matting_keras.errors import InputError
-from tests.dummy_sets import DATA, SETS, drawn
-
-
-@pytest.fixture
-def laid(tmp_path):
-    """Draws a set into a folder of its own: laid("p3m") -> its path."""
-
-    def lay(name: str) -> Path:
-        root = tmp_path / name
-        root.mkdir()
-        SETS[name](root)
-        return root
-
-    return lay
+from tests.dummy_sets import DATA, drawn
 
 
 @pytest.fixture

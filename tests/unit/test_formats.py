@@ -17,19 +17,6 @@ from matting_keras.errors import InputError
 from tests.dummy_sets import DATA, SETS, drawn
 
 
-@pytest.fixture
-def laid(tmp_path):
-    """Draws a set into a folder of its own: laid("p3m") -> its path."""
-
-    def lay(name: str) -> Path:
-        root = tmp_path / name
-        root.mkdir()
-        SETS[name](root)
-        return root
-
-    return lay
-
-
 def people(samples) -> list[str]:
     return [sample.person for sample in samples]
 
