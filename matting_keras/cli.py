@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from matting_keras import __version__
@@ -28,110 +28,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
+    from matting_keras.benchmark.command import add_options
+
     top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    export = _command(commands, "export", _export, "fuse, fold, write, verify")
-    export.add_argument("weights", help="a .keras file or a preset's name")
-    export.add_argument(
-        "--format",
-        default="onnx",
-        choices=("onnx", "saved_model", "keras", "litert", "openvino"),
-    )
-    export.add_argument("--output", required=True, metavar="PATH")
-
-    matte = _command(commands, "matte", _matte, "cut out pictures and folders of pictures")
-    matte.add_argument("paths", nargs="+", metavar="PATH")
-    matte.add_argument("--output", required=True, metavar="DIR")
-    matte.add_argument("--weights", default="dark-light", help="a preset or a file")
-    matte.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
-    matte.add_argument("--overwrite", action="store_true", help="do again what is done")
-
-    convert = _command(commands, "convert", _convert, "other projects' weights into ours, and back")
-    convert.add_argument("file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet)")
-    convert.add_argument("--arch", required=True, metavar="NAME")
-    convert.add_argument(
-        "--output", required=True, metavar="FILE", help=".keras; .pth turns a .keras file back"
-    )
-    convert.add_argument(
-        "--training", action="store_true", help="keep the outputs that only training needs"
-    )
-    convert.add_argument(
-        "--input-norm", choices=("imagenet", "half"), help="half: weights of u-2-net-portrait"
-    )
-
-    evaluate = _command(commands, "evaluate", _evaluate, "scores on photos with known alpha")
-    evaluate.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
-    evaluate.add_argument(
-        "--predictions", nargs="+", default=[], metavar="DIR", help="mattes made by something else"
-    )
-    evaluate.add_argument(
-        "--peer",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="others' files, run as they want it: U²-Net(P) or MODNet .onnx, MediaPipe .tflite",
-    )
-    evaluate.add_argument(
-        "--data", required=True, nargs="+", metavar="DIR", help="folders, or NAME:PATH"
-    )
-    evaluate.add_argument(
-        "--people",
-        default="all",
-        choices=("all", "held-back"),
-        help="held-back: only those that training on the same folder keeps for validation",
-    )
-    evaluate.add_argument(
-        "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
-    )
-    evaluate.add_argument("--area", type=int, help="input height times width, in pixels")
-    evaluate.add_argument("--json", metavar="FILE", help="also write every photo's figures")
-    evaluate.add_argument("--report", metavar="DIR", help="also write a page with pictures")
-
-    label = _command(commands, "label", _label, "alphas for photos, made by a network")
-    label.add_argument("photos", metavar="PHOTOS", help="a folder of them")
-    label.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
-    label.add_argument(
-        "--teacher",
-        metavar="FILE|PRESET",
-        help="an exported file of ours or a published one: MODNet, U²-Net (.onnx), MediaPipe",
-    )
-    label.add_argument("--masks", metavar="DIR", help="rough masks to refine, named as the photos")
-    label.add_argument("--refine", default="teacher", metavar="teacher|closed-form")
-    label.add_argument(
-        "--threshold", type=float, default=0.15, help="disagreement to set aside (default 0.15)"
-    )
-    _spread_options(label)
-
-    composing = _command(commands, "compose", _compose, "people in front of new backgrounds")
-    composing.add_argument("data", metavar="DATA", help="a data folder with soft alphas")
-    composing.add_argument("--backgrounds", required=True, metavar="DIR", help="without people")
-    composing.add_argument(
-        "--output", required=True, metavar="DIR", help="the data folder to write"
-    )
-    composing.add_argument("--count", type=int, default=1000, metavar="N", help="default: 1000")
-    composing.add_argument("--seed", type=int, default=0)
-    composing.add_argument("--foreground", default="best", metavar="best|fast|off")
-    composing.add_argument(
-        "--light", type=float, default=0.3, help="how far light follows the scene (default 0.3)"
-    )
-    _spread_options(composing)
-
-    from matting_keras.benchmark.command import add_options
-
-    add_options(_command(commands, "benchmark", _benchmark, "what this costs on this machine"))
-
-    info = _command(commands, "info", _info, "networks and shipped weights, or a data set")
-    info.add_argument("--data", metavar="SPEC", help="a folder, or NAME:PATH such as p3m:/data/p3m")
-    info.add_argument("--sheet", metavar="FILE.png", help="24 of its photos beside their cut-outs")
+    for name, add, run, summary in (
+        ("export", _export_options, _export, "fuse, fold, write, verify"),
+        ("matte", _matte_options, _matte, "cut out pictures and folders of pictures"),
+        ("convert", _convert_options, _convert, "other projects' weights into ours, and back"),
+        ("evaluate", _evaluate_options, _evaluate, "scores on photos with known alpha"),
+        ("label", _label_options, _label, "alphas for photos, made by a network"),
+        ("compose", _compose_options, _compose, "people in front of new backgrounds"),
+        ("benchmark", add_options, _benchmark, "what this costs on this machine"),
+        ("info", _info_options, _info, "networks and shipped weights, or a data set"),
+    ):
+        command = commands.add_parser(name, help=summary, description=f"{summary}.")
+        command.set_defaults(run=run)
+        add(command)
     return top
-
-
-def _command(commands, name: str, run: Callable, summary: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=f"{summary}.")
-    command.set_defaults(run=run)
-    return command
 
 
 def _spread_options(command: argparse.ArgumentParser) -> None:
@@ -145,6 +60,16 @@ def _spread_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("weights", help="a .keras file or a preset's name")
+    command.add_argument(
+        "--format",
+        default="onnx",
+        choices=("onnx", "saved_model", "keras", "litert", "openvino"),
+    )
+    command.add_argument("--output", required=True, metavar="PATH")
+
+
 def _export(flags: argparse.Namespace) -> None:
     from matting_keras.atomic import atomic_path
     from matting_keras.export import describe, export
@@ -154,6 +79,14 @@ def _export(flags: argparse.Namespace) -> None:
     print(export(model, flags.output, flags.format))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
+
+
+def _matte_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("paths", nargs="+", metavar="PATH")
+    command.add_argument("--output", required=True, metavar="DIR")
+    command.add_argument("--weights", default="dark-light", help="a preset or a file")
+    command.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
+    command.add_argument("--overwrite", action="store_true", help="do again what is done")
 
 
 def _matte(flags: argparse.Namespace) -> int:
@@ -176,6 +109,20 @@ def _matte(flags: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} of {len(jobs)} pictures could not be cut out", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _convert_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet)")
+    command.add_argument("--arch", required=True, metavar="NAME")
+    command.add_argument(
+        "--output", required=True, metavar="FILE", help=".keras; .pth turns a .keras file back"
+    )
+    command.add_argument(
+        "--training", action="store_true", help="keep the outputs that only training needs"
+    )
+    command.add_argument(
+        "--input-norm", choices=("imagenet", "half"), help="half: weights of u-2-net-portrait"
+    )
 
 
 def _convert(flags: argparse.Namespace) -> None:
@@ -204,6 +151,35 @@ def _convert(flags: argparse.Namespace) -> None:
     else:
         save(model, output)
     print(f"{output}: {model.name}, {model.count_params():,} parameters")
+
+
+def _evaluate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
+    command.add_argument(
+        "--predictions", nargs="+", default=[], metavar="DIR", help="mattes made by something else"
+    )
+    command.add_argument(
+        "--peer",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="others' files, run as they want it: U²-Net(P) or MODNet .onnx, MediaPipe .tflite",
+    )
+    command.add_argument(
+        "--data", required=True, nargs="+", metavar="DIR", help="folders, or NAME:PATH"
+    )
+    command.add_argument(
+        "--people",
+        default="all",
+        choices=("all", "held-back"),
+        help="held-back: only those that training on the same folder keeps for validation",
+    )
+    command.add_argument(
+        "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
+    )
+    command.add_argument("--area", type=int, help="input height times width, in pixels")
+    command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
+    command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
 
 def _evaluate(flags: argparse.Namespace) -> None:
@@ -235,6 +211,22 @@ def _evaluate(flags: argparse.Namespace) -> None:
         print(write_report(done, flags.report))
 
 
+def _label_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("photos", metavar="PHOTOS", help="a folder of them")
+    command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
+    command.add_argument(
+        "--teacher",
+        metavar="FILE|PRESET",
+        help="an exported file of ours or a published one: MODNet, U²-Net (.onnx), MediaPipe",
+    )
+    command.add_argument("--masks", metavar="DIR", help="rough masks, named as the photos")
+    command.add_argument("--refine", default="teacher", metavar="teacher|closed-form")
+    command.add_argument(
+        "--threshold", type=float, default=0.15, help="disagreement to set aside (default 0.15)"
+    )
+    _spread_options(command)
+
+
 def _label(flags: argparse.Namespace) -> int:
     from matting_keras.workshop.command import run_label
     from matting_keras.workshop.label import Settings
@@ -242,6 +234,19 @@ def _label(flags: argparse.Namespace) -> int:
     settings = Settings(flags.teacher, flags.masks, flags.refine, flags.threshold)
     how = {"processes": flags.processes, "beam": flags.beam}
     return run_label(flags.photos, flags.output, settings, **how)
+
+
+def _compose_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("data", metavar="DATA", help="a data folder with soft alphas")
+    command.add_argument("--backgrounds", required=True, metavar="DIR", help="without people")
+    command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
+    command.add_argument("--count", type=int, default=1000, metavar="N", help="default: 1000")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--foreground", default="best", metavar="best|fast|off")
+    command.add_argument(
+        "--light", type=float, default=0.3, help="how far light follows the scene (default 0.3)"
+    )
+    _spread_options(command)
 
 
 def _compose(flags: argparse.Namespace) -> int:
@@ -257,6 +262,11 @@ def _benchmark(flags: argparse.Namespace) -> int:
     from matting_keras.benchmark.command import run
 
     return run(flags)
+
+
+def _info_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", metavar="SPEC", help="a folder, or NAME:PATH")
+    command.add_argument("--sheet", metavar="FILE.png", help="24 photos beside their cut-outs")
 
 
 def _info(flags: argparse.Namespace) -> None:
