@@ -53,7 +53,7 @@ class Recipe:
 
 
 def optimizer(precision: str, amsgrad: bool, average: float) -> keras.optimizers.Optimizer:
-    """Adam as `matting_keras.training.run` sets it up; its rate is given with each step."""
+    """Adam as `matting_keras.training.optimizers` makes it; its rate is given with each step."""
     adam = keras.optimizers.Adam(
         1e-3, amsgrad=amsgrad, use_ema=average > 0, ema_momentum=average or 0.99
     )

@@ -154,7 +154,7 @@ def _do(jobs: Sequence[tuple[Path, Path]], matter: Matter, alpha_only: bool) -> 
 
 
 def _train(name: str, area: int, batch: int, xla: bool, rounds: int, steps: int) -> list[dict]:
-    from matting_keras.training.run import starting_model
+    from matting_keras.training.setup import starting_model
 
     config = _config(name, area, batch)
     model = starting_model(config)
@@ -189,7 +189,7 @@ def _fed(config) -> Iterator:
     """The endless batches of a run."""
     from matting_keras.data.pipeline import training_batches
     from matting_keras.geometry import buckets
-    from matting_keras.training.run import gather
+    from matting_keras.training.photos import gather
 
     people = gather(config).train
     return iter(

@@ -151,64 +151,33 @@ class CsvLog(keras.callbacks.Callback):
 
 
 class Throughput(keras.callbacks.Callback):
-    """Adds `images_per_second` and `learning_rate` to the logs of each epoch."""
+    """Adds `images_per_second`, `data_wait` and `learning_rate` to the logs of each epoch.
+
+    `data_wait` is the share of the time in which a step had no batch to work on: 0 where the
+    pipeline keeps up.
+    """
 
     def __init__(self, batch_size: int):
         super().__init__()
         self.batch_size = batch_size
-        self.steps = 0
-        self.seconds = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.steps, self.seconds = 0, 0.0
+        self.model.batches.waited = 0.0
 
     def on_train_batch_begin(self, batch, logs=None):
+        self.first = batch
         self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.steps += 1
+        self.steps += 1 + batch - self.first
         self.seconds += time.perf_counter() - self.began
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None and self.seconds:
             logs["images_per_second"] = self.steps * self.batch_size / self.seconds
+            logs["data_wait"] = self.model.batches.waited / self.seconds
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-
-
-class ImageGrid(keras.callbacks.Callback):
-    """Rows of photo, truth, prediction and error for a few validation photos, in TensorBoard.
-
-    Args:
-        folder: TensorBoard's log folder.
-        images: float32 (N, height, width, channels), 0..255.
-        alphas: float32 (N, height, width, 1), 0..1.
-    """
-
-    def __init__(self, folder: Path, images: np.ndarray, alphas: np.ndarray):
-        super().__init__()
-        self.folder = str(folder)
-        self.images = images
-        self.alphas = alphas
-
-    def on_epoch_end(self, epoch, logs=None):
-        import tensorflow as tf
-
-        with averaged(self.model):
-            outputs = self.model(self.images, training=False)
-        alpha = outputs["alpha"] if isinstance(outputs, dict) else outputs
-        predicted = np.array(alpha, "float32")
-        grid = strips(self.images, self.alphas, predicted)
-        with tf.summary.create_file_writer(self.folder).as_default():
-            tf.summary.image("photo, truth, prediction, error", grid, epoch + 1, max_outputs=8)
-
-
-def strips(images: np.ndarray, alphas: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Photo, truth, prediction and error side by side: float32 (N, height, 4 width, 3) in 0..1."""
-    photo = np.broadcast_to(images, (*images.shape[:3], 3)) / 255
-    error = np.abs(alphas - predicted)
-    return np.concatenate(
-        [photo, *(np.repeat(a, 3, axis=-1) for a in (alphas, predicted, error))], axis=2
-    )
 
 
 def ensure_folder(path: Path) -> Path:

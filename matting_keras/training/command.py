@@ -14,6 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from matting_keras.errors import InputError
 from matting_keras.training.config import RunConfig
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--weights", metavar="FILE", help="start from .keras, a preset, .h5, .pth, .ckpt or .onnx"
     )
     new.add_argument("--output", metavar="DIR", help="folder of the run (default runs/ARCH)")
+    new.add_argument("--lr", metavar="RATE", help="highest learning rate, or auto to have it found")
     new.add_argument("--resume", action="store_true", help="go on with the run in --output")
     new.add_argument("--precision", help="auto, float32, mixed_float16 or mixed_bfloat16")
     new.add_argument("--jit", help="auto, on or off: compile the step with XLA")
@@ -83,6 +85,8 @@ def overrides(flags: argparse.Namespace) -> list[str]:
         "output": flags.output,
         "trainer.precision": flags.precision,
         "trainer.jit": flags.jit,
+        "recipe.find_rate": "true" if flags.lr == "auto" else None,
+        "recipe.learning_rate": None if flags.lr == "auto" else flags.lr,
     }
     for key, value in named.items():
         if value is not None:
@@ -115,15 +119,16 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
 
     store = ConfigStore.instance()
     store.store(name="schema", node=RunConfig)
+    root, words = _experiment(store, list(words))
     for name in ARCHITECTURES:
         # A file is needed only for settings other than the defaults, and wins over this.
         if not (configs / "arch" / f"{name}.yaml").exists():
             store.store(group="arch", name=name, node={"name": name})
     # Which options a network has is its own affair: Hydra cannot know the keys beforehand.
-    words = [f"++{word}" if word.startswith("arch.options.") else word for word in words]
+    words = [f"++{word}" if word.startswith(OPEN) else word for word in words]
     try:
         with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
-            return OmegaConf.to_object(compose("config", overrides=words))
+            return OmegaConf.to_object(compose(root, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
         choices = {g: sorted(f.stem for f in (configs / g).glob("*.yaml")) for g in GROUPS}
         choices["arch"] = sorted(ARCHITECTURES)
@@ -131,4 +136,29 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
         raise InputError(f"{str(error).strip()}\nKnown groups: {known}.") from error
 
 
-GROUPS = ("arch", "recipe", "data", "trainer")
+def _experiment(store: ConfigStore, words: list[str]) -> tuple[str, list[str]]:
+    """The configuration to begin with, and the words that are left.
+
+    `experiment=NAME` is a file in the group of that name; `experiment=FILE` is the config.yaml of
+    an earlier run, which says everything, so that no other group is read.
+    """
+    files = [w for w in words if w.startswith("experiment=") and w.endswith(".yaml")]
+    if not files:
+        return "config", words
+    path = Path(files[-1].partition("=")[2])
+    try:
+        again = OmegaConf.load(path)
+    except (OSError, YAMLError) as error:
+        raise InputError(
+            f"experiment={path}: cannot be read ({error}); name the config.yaml of a run, or a "
+            "file of train/configs/experiment."
+        ) from error
+    store.store(group="experiment", name="again", node=again, package="_global_")
+    store.store(name="again", node={"defaults": ["schema", {"experiment": "again"}, "_self_"]})
+    return "again", [word for word in words if word not in files]
+
+
+GROUPS = ("arch", "recipe", "data", "trainer", "experiment")
+
+OPEN = ("arch.options.", "recipe.options.", "recipe.schedule.", "recipe.optimizer.")
+"""Keys below these are not known to Hydra beforehand: they depend on what was chosen."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matting_keras.data.augment import AugmentConfig
+from matting_keras.errors import InputError
 from matting_keras.geometry import ASPECT_RATIOS
 
 
@@ -32,21 +33,22 @@ class RecipeConfig:
 
     Attributes:
         name: for the record.
-        learning_rate: the highest one; reached after `warmup` steps, then falling on a cosine.
-        final: the share of it that is left at the end.
-        warmup: steps of linear warm-up.
-        amsgrad: Adam's long-memory variant, which LikeUnet's Dark-Light used.
         loss: which recipe's: a key of `recipes.registry.RECIPES`.
         options: of that loss, for example recipe.options.unknown=3.
+        learning_rate: the highest one.
+        find_rate: have a range test find the highest rate (--lr auto).
+        schedule: what the rate does over the run: its name, a key of `optimizers.SCHEDULES`, and
+            its settings. Lengths are shares of the run, so that a shorter one is a faster one.
+        optimizer: its name, a key of `optimizers.OPTIMIZERS`, and Keras' arguments of it.
     """
 
     name: str = "likeunet"
-    learning_rate: float = 1e-3
-    final: float = 0.01
-    warmup: int = 100
-    amsgrad: bool = True
     loss: str = "likeunet"
     options: dict[str, Any] = field(default_factory=dict)
+    learning_rate: float = 1e-3
+    find_rate: bool = False
+    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "cosine"})
+    optimizer: dict[str, Any] = field(default_factory=lambda: {"name": "adam"})
 
 
 @dataclass
@@ -57,8 +59,8 @@ class DataConfig:
         folders: data folders (images/ beside alphas/ or masks/); none means synthetic portraits.
         repeat: how often each folder counts, in the order of `folders`; empty means once each.
         backgrounds: folders of pictures without people.
-        ramp: steps after which composites get a tenth harder, from an even background to the
-            whole scene; 0 for none.
+        ramp: share of the run after which composites get a tenth harder, from an even background
+            to the whole scene; 0 for none, 0.05 to see whole scenes from the middle on.
         area: height times width of the training shapes, in pixels.
         ratios: width over height of the training shapes.
         validation: share of people held back.
@@ -70,7 +72,7 @@ class DataConfig:
     folders: list[str] = field(default_factory=list)
     repeat: list[int] = field(default_factory=list)
     backgrounds: list[str] = field(default_factory=list)
-    ramp: int = 0
+    ramp: float = 0.0
     area: int = 256 * 256
     ratios: list[float] = field(default_factory=lambda: list(ASPECT_RATIOS))
     validation: float = 0.1
@@ -92,6 +94,10 @@ class TrainerConfig:
         resume: go on from the last finished epoch in the run's folder.
         average: share of the old weights in a running average, for example 0.999; it is the
             average that is validated and saved as best.keras. 0 keeps none.
+        accumulate: batches whose gradients are averaged into one step of the optimizer, for a
+            batch larger than memory holds.
+        steps_per_execution: batches between two looks at the losses; more spare an accelerator
+            the waiting for Python.
     """
 
     epochs: int = 20
@@ -101,6 +107,8 @@ class TrainerConfig:
     jit: str = "auto"
     resume: bool = False
     average: float = 0.0
+    accumulate: int = 1
+    steps_per_execution: int = 1
 
 
 @dataclass
@@ -125,3 +133,32 @@ class RunConfig:
     weights: str | None = None
     seed: int = 0
     output: str = "runs/${arch.name}"
+
+
+def check(config: RunConfig) -> None:
+    """Refuse settings that cannot be, before anything is loaded.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    recipe, trainer = config.recipe, config.trainer
+    if not recipe.learning_rate > 0:
+        raise InputError(f"recipe.learning_rate must be above 0, got {recipe.learning_rate}.")
+    if not 0 <= trainer.average < 1:
+        raise InputError(
+            f"trainer.average must be from 0 (none) to below 1, got {trainer.average}; "
+            "0.999 remembers about a thousand steps."
+        )
+    if not 0 <= config.data.ramp <= 0.1:
+        raise InputError(
+            f"data.ramp is the share of the run for each of ten steps, 0 to 0.1, got "
+            f"{config.data.ramp}."
+        )
+    for name in ("epochs", "batch_size", "accumulate", "steps_per_execution"):
+        if getattr(trainer, name) < 1:
+            raise InputError(f"trainer.{name} must be 1 or more, got {getattr(trainer, name)}.")
+    if trainer.steps_per_epoch % trainer.steps_per_execution:
+        raise InputError(
+            f"trainer.steps_per_epoch ({trainer.steps_per_epoch}) must be a multiple of "
+            f"trainer.steps_per_execution ({trainer.steps_per_execution})."
+        )

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import keras
 
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.recipes.loss import RecipeLoss
 
 
+class Timed:
+    """Hands out another iterator's items and adds up how long each was waited for.
+
+    Attributes:
+        waited: seconds so far.
+    """
+
+    def __init__(self):
+        self.waited = 0.0
+
+    def over(self, iterator: Iterator) -> Timed:
+        """The same, of another iterator."""
+        self._iterator = iterator
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        began = time.perf_counter()
+        try:
+            return next(self._iterator)
+        finally:
+            self.waited += time.perf_counter() - began
+
+
 class Learner(keras.Model):
     """Runs a network on images and its recipe's loss on all of its outputs.
 
     `fit` gives it images and targets as `data.pipeline` makes them with `targets=True`. Each part
-    of the loss is logged under its own name, beside mIoU and MAD of the alpha.
+    of the loss is logged under its own name, beside mIoU and MAD of the alpha, and its MAD inside
+    the unknown band.
 
     Args:
         network: any of this package, in training or inference form.
@@ -21,6 +51,7 @@ class Learner(keras.Model):
 
     Attributes:
         network: the same; it is what checkpoints keep.
+        batches: knows how long steps have waited for data.
     """
 
     def __init__(self, network: keras.Model, recipe: RecipeLoss, batch: tuple):
@@ -29,10 +60,12 @@ class Learner(keras.Model):
         super().__init__(name=network.name, autocast=False)
         self.network = network
         self.recipe = recipe
+        self.batches = Timed()
         images, target = batch
         names = list(recipe({"image": images, **target}, self.call(images, training=False)))
         self.parts = {name: keras.metrics.Mean(name=name) for name in names if len(names) > 1}
         self.scores = [AlphaMeanIoU(), keras.metrics.MeanAbsoluteError(name="MAD")]
+        self.band = keras.metrics.MeanAbsoluteError(name="band_MAD")
 
     def call(self, images, training=None):
         outputs = self.network(images, training=training)
@@ -47,4 +80,13 @@ class Learner(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for score in self.scores:
             score.update_state(y["alpha"], y_pred["alpha"])
+        self.band.update_state(y["alpha"], y_pred["alpha"], y["unknown"][..., 0])
         return self.get_metrics_result()
+
+    def make_train_function(self, force=False):
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            steps = self.train_function
+            # Its last argument is the iterator of batches; jax has its state before it.
+            self.train_function = lambda *given: steps(*given[:-1], self.batches.over(given[-1]))

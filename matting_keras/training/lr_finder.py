@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +17,8 @@ from keras import ops
 
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
+
+log = logging.getLogger(__name__)
 
 RAMPS = ("exponential", "linear")
 
@@ -63,8 +68,9 @@ class RangeTest:
         return min(self.steepest, self.conservative or self.steepest)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write everything as JSON."""
-        facts = asdict(self)
+        """Write everything as JSON, with the suggestion, which is null where there is none."""
+        suggestion = None if self.steepest is None else self.suggestion
+        facts = asdict(self) | {"suggestion": suggestion}
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
 
@@ -168,6 +174,30 @@ def range_test(
         )
     divergence = None if ended == "complete" else rate
     return judged(rates, losses, ended, divergence, smoothing=smoothing, ramp=ramp)
+
+
+def found_rate(model: keras.Model, batches: Iterable, folder: Path) -> float:
+    """The rate for `--lr auto`: from a range test, or from the one that the run began with.
+
+    Args:
+        model: compiled and built, unchanged afterwards.
+        batches: of the run.
+        folder: of the run; lr-find.json and, where matplotlib is installed, lr-find.png are
+            written to it.
+
+    Raises:
+        InputError: the loss never fell.
+    """
+    path = Path(folder) / "lr-find.json"
+    if path.is_file():
+        return float(json.loads(path.read_text(encoding="utf-8"))["suggestion"])
+    found = range_test(model, batches)
+    rate = found.suggestion
+    found.save(path)
+    if importlib.util.find_spec("matplotlib"):
+        found.plot(path.with_suffix(".png"))
+    log.info("--lr auto: %.3g, see %s", rate, path)
+    return rate
 
 
 def judged(

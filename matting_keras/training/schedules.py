@@ -14,6 +14,9 @@ from keras import ops
 
 from matting_keras.errors import InputError
 
+END = 0.01
+"""What share of itself a triangular rate's tail leaves at the end."""
+
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -164,7 +167,8 @@ class CycledAdam(keras.optimizers.Adam):
 
     @property
     def beta_1(self):
-        return self.momentum(self.iterations) if self.momentum else self._beta_1
+        # The rate counts batches too, also where gradients of several make one step.
+        return self.momentum(self._iterations) if self.momentum else self._beta_1
 
     @beta_1.setter
     def beta_1(self, value):
@@ -190,9 +194,13 @@ class Triangular(Schedule):
         half: steps from low to high, and from high to low.
         decay: what each cycle's height above `low` is multiplied by in the next; 0.5 is Smith's
             "triangular2".
+        tail: steps in which the rate is brought down to a hundredth of itself at the end of the
+            run, on a straight line; 0 for none.
+        steps: of the whole run; only a tail needs to know.
 
     Raises:
-        InputError: a length, rate or decay that is not above 0, or high below low.
+        InputError: a length, rate or decay that is not above 0, high below low, or a tail longer
+            than the run.
 
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017.
 
@@ -202,23 +210,41 @@ class Triangular(Schedule):
         [0.1, 0.3, 0.5, 0.1, 0.3]
     """
 
-    def __init__(self, low: float, high: float, half: int, decay: float = 1.0):
-        _positive(low=low, high=high, half=half, decay=decay)
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        half: int,
+        decay: float = 1.0,
+        tail: int = 0,
+        steps: int = 0,
+    ):
+        _positive(low=low, high=high, half=half, decay=decay, tail=tail + 1)
+        if tail > steps:
+            raise InputError(f"a tail of {tail} steps does not fit into a run of {steps}.")
         if high < low:
             raise InputError(f"a triangular rate goes from low up to high, got {low} and {high}.")
         self.low = low
         self.high = high
         self.half = half
         self.decay = decay
+        self.tail = tail
+        self.steps = steps
 
     def __call__(self, step):
-        halves = ops.cast(step, "float32") / self.half
+        step = ops.cast(step, "float32")
+        halves = step / self.half
         cycle = ops.floor(halves / 2)
         height = 1 - ops.abs(halves - 2 * cycle - 1)
-        return self.low + (self.high - self.low) * height * ops.power(self.decay, cycle)
+        rate = self.low + (self.high - self.low) * height * ops.power(self.decay, cycle)
+        if not self.tail:
+            return rate
+        done = ops.clip((step - self.steps + self.tail) / self.tail, 0.0, 1.0)
+        return rate * (1 - (1 - END) * done)
 
     def get_config(self):
-        return {"low": self.low, "high": self.high, "half": self.half, "decay": self.decay}
+        names = ("low", "high", "half", "decay", "tail", "steps")
+        return {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable("matting_keras")

@@ -15,7 +15,7 @@ from matting_keras.training.command import overrides, parser, read_config
 from matting_keras.training.learner import Learner
 from matting_keras.training.recipes.registry import RECIPES, check_pair, recipe_loss
 from matting_keras.training.recipes.target import check_target
-from matting_keras.training.run import starting_model
+from matting_keras.training.setup import starting_model
 from tests.places import ROOT
 
 SHAPES = [(64, 64)]

@@ -9,11 +9,11 @@ import tensorflow as tf
 from matting_keras import build, metrics
 from matting_keras.architectures import ARCHITECTURES
 from matting_keras.errors import InputError
-from matting_keras.training import callbacks, precision
+from matting_keras.training import callbacks, precision, tensorboard
 from matting_keras.training.command import overrides, parser, read_config
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
-from matting_keras.training.run import starting_model
+from matting_keras.training.setup import starting_model
 from tests.places import ROOT
 
 CONFIGS = ROOT / "train" / "configs"
@@ -233,7 +233,7 @@ def test_log_drops_lines_that_are_done_again(tmp_path):
 def test_strips_show_photo_truth_prediction_error():
     images = np.full((1, 2, 3, 1), 255.0)
     alphas, predicted = np.ones((1, 2, 3, 1)), np.full((1, 2, 3, 1), 0.25)
-    strip = callbacks.strips(images, alphas, predicted)
+    strip = tensorboard.strips(images, alphas, predicted)
     assert strip.shape == (1, 2, 12, 3)
     assert strip[0, 0, ::3, 0].tolist() == [1, 1, 0.25, 0.75]
 

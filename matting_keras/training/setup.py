@@ -1,0 +1,160 @@
+"""All that a run needs before its first step: data, network, loss and optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from matting_keras.architectures.registry import ARCHITECTURES, build
+from matting_keras.data.pipeline import training_batches, validation_batches
+from matting_keras.errors import InputError
+from matting_keras.geometry import buckets
+from matting_keras.training.config import RunConfig, check
+from matting_keras.training.learner import Learner
+from matting_keras.training.optimizers import optimizer
+from matting_keras.training.photos import Photos, gather
+from matting_keras.training.precision import resolve
+from matting_keras.training.recipes.loss import RecipeLoss
+from matting_keras.training.recipes.registry import check_pair, needs_training_form, recipe_loss
+from matting_keras.training.recipes.target import check_target
+from matting_keras.weights.convert import FOREIGN, convert
+from matting_keras.weights.files import load, transfer
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is about to do.
+
+    Attributes:
+        config: as it was asked for.
+        photos: to learn from and held back.
+        steps: batches of an epoch.
+        learner: compiled and built, at its first step.
+        batches: gives the endless batches from a given step of the run on.
+        held: batches of the photos held back.
+        shown: a few images and alphas held back, to draw.
+    """
+
+    config: RunConfig
+    photos: Photos
+    steps: int
+    learner: Learner
+    batches: Callable[[int], tf.data.Dataset]
+    held: tf.data.Dataset
+    shown: tuple
+
+    def compile(self, learning_rate: float | None = None) -> None:
+        """Give the learner a new optimizer.
+
+        Args:
+            learning_rate: the highest rate; None takes the recipe's.
+        """
+        config = self.config
+        recipe = replace(config.recipe, learning_rate=learning_rate or config.recipe.learning_rate)
+        _, compiled = resolve(config.trainer.precision, config.trainer.jit)
+        self.learner.compile(
+            optimizer(recipe, config.trainer, config.trainer.epochs * self.steps),
+            jit_compile=compiled,
+            steps_per_execution=config.trainer.steps_per_execution,
+        )
+        self.learner.optimizer.build(self.learner.trainable_variables)
+
+
+def checked_loss(config: RunConfig) -> RecipeLoss:
+    """The recipe's loss, once the settings and the pair of recipe and network can be.
+
+    Raises:
+        InputError: settings that cannot be, or a network that the recipe cannot train.
+    """
+    if config.arch.name not in ARCHITECTURES:
+        raise InputError(
+            f"--arch must be one of {', '.join(ARCHITECTURES)}, got {config.arch.name!r}."
+        )
+    check(config)
+    loss = recipe_loss(config.recipe.loss, **config.recipe.options)
+    check_pair(config.recipe.loss, config.arch.name)
+    optimizer(config.recipe, config.trainer, 100)
+    return loss
+
+
+@contextmanager
+def seeded(config: RunConfig) -> Iterator[None]:
+    """Within it the run's seed and number format are Keras' own."""
+    precision, _ = resolve(config.trainer.precision, config.trainer.jit)
+    before = keras.config.dtype_policy()
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def set_up(config: RunConfig, loss: RecipeLoss) -> Setup:
+    """Load the data and make the learner; call it within `seeded`.
+
+    Args:
+        config: of the run.
+        loss: from `checked_loss`.
+
+    Raises:
+        InputError: data or weights that cannot be used.
+    """
+    photos = gather(config)
+    trainer, data = config.trainer, config.data
+    shapes = buckets(data.area, data.ratios)
+    at_once = trainer.steps_per_execution
+    filled = len(photos.train.store) // trainer.batch_size // at_once * at_once
+    steps = trainer.steps_per_epoch or max(at_once, filled)
+    # Half a step of a float's error must not move a plateau.
+    ramp = max(1, round(data.ramp * trainer.epochs * steps)) if data.ramp else 0
+    held = validation_batches(
+        photos.held.store, photos.held.sizes, shapes, trainer.batch_size, targets=True
+    )
+    images, target = next(iter(held))
+    check_target({"image": images, **target})
+
+    def batches(first_step: int) -> tf.data.Dataset:
+        return training_batches(
+            photos.train.store,
+            photos.train.sizes,
+            shapes,
+            trainer.batch_size,
+            seed=config.seed,
+            config=data.augment,
+            scenes=photos.scenes.store if photos.scenes else None,
+            first_step=first_step,
+            ramp=ramp,
+            targets=True,
+        )
+
+    learner = Learner(starting_model(config, loss), loss, (images, target))
+    shown = images.numpy()[:8], target["alpha"].numpy()[:8]
+    setup = Setup(config, photos, steps, learner, batches, held, shown)
+    setup.compile()
+    return setup
+
+
+def starting_model(config: RunConfig, loss: RecipeLoss | None = None) -> keras.Model:
+    """The network of a run, in the form that its loss needs, with the weights it starts from."""
+    options = dict(config.arch.options)
+    if loss and needs_training_form(loss, config.arch.name):
+        options["training"] = True
+    model = build(
+        config.arch.name,
+        asymmetric=config.arch.asymmetric,
+        branch_norm=config.arch.branch_norm,
+        **options,
+    )
+    if config.weights:
+        if Path(config.weights).suffix in FOREIGN:
+            source = convert(config.weights, config.arch.name, **options)
+        else:
+            source = load(config.weights)
+        transfer(source, model)
+    return model
