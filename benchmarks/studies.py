@@ -58,7 +58,6 @@ STUDIES = {
         ("--recipe", "cyclical"),
         {
             "weight 0": ("recipe.options.boundary=0.0",),
-            "weight 1": ("recipe.options.boundary=1.0",),
             "weight 4": ("recipe.options.boundary=4.0",),
         },
     ),
