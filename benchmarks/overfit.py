@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
 def one(recipe: str, flags: argparse.Namespace) -> dict:
     """Train on the same eight photos until the steps are done."""
     words = [f"arch={NETWORKS[recipe]}", f"recipe={recipe}", f"seed={flags.seed}"]
-    config = read_config(CONFIGS, [*words, "recipe.schedule.warmup=20"] if _warms(recipe) else words)
+    if _warms(recipe):
+        words.append("recipe.schedule.warmup=20")
+    config = read_config(CONFIGS, words)
     loss = checked_loss(config)
     with seeded(config):
         image, target = _photos(flags, 1 if NETWORKS[recipe].startswith("dark") else 3)
