@@ -106,9 +106,7 @@ def _photos(flags: argparse.Namespace, channels: int) -> tuple:
     found = sources.open_source(flags.data, "train+validation")[:PHOTOS]
     photos = check(found, channels=channels, area=flags.area, quiet=True)
     (shape,) = buckets(flags.area, (0.75,))
-    return next(
-        iter(validation_batches(photos.store, photos.sizes, [shape], PHOTOS, targets=True))
-    )
+    return next(iter(validation_batches(photos.store, photos.sizes, [shape], PHOTOS, targets=True)))
 
 
 def report(facts: dict) -> None:
