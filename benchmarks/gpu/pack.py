@@ -26,8 +26,8 @@ from matting_keras.data.pipeline import fitted
 from matting_keras.data.store import Store, pack
 from matting_keras.errors import InputError
 from matting_keras.geometry import buckets, nearest_bucket
-from matting_keras.training import run
 from matting_keras.training.config import ArchConfig, DataConfig, RunConfig
+from matting_keras.training.photos import Photos, gather
 
 CONFIGS = Path(__file__).resolve().parents[2] / "train" / "configs" / "data"
 
@@ -80,7 +80,7 @@ def write(flags: argparse.Namespace) -> list[Path]:
     Raises:
         InputError: photos that cannot be used, or that fit at no quality.
     """
-    photos = run.gather(
+    photos = gather(
         RunConfig(
             arch=ArchConfig("night"),  # any network in colour
             data=DataConfig(
@@ -136,7 +136,7 @@ def _facts(sample, part: str) -> dict:
     return {"name": "/".join(path.parts[-3:]), "part": part, "rough": bool(sample.rough)}
 
 
-def _held(photos: run.Photos, shapes, form: str) -> Iterator[Blob]:
+def _held(photos: Photos, shapes, form: str) -> Iterator[Blob]:
     """Photos held back: placed as validation places them, and hardly compressed."""
     store = photos.held.store
     for i, (sample, size) in enumerate(zip(store.samples, photos.held.sizes, strict=True)):
