@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from matting_keras.errors import InputError
 
 
 @contextmanager
@@ -40,3 +43,34 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
         folder.rmdir()
+
+
+@contextmanager
+def writing(target: str | os.PathLike, way_out: str) -> Iterator[None]:
+    """Say which file could not be written, and what to do then, where a disk is full or gone.
+
+    Args:
+        target: the file, which is written with `atomic_path`.
+        way_out: a sentence for the end of the message.
+
+    Raises:
+        InputError: in place of an OSError.
+
+    Example:
+        >>> with writing("log.csv", "Make room."):
+        ...     raise OSError(28, "Disk full")
+        Traceback (most recent call last):
+        matting_keras.errors.InputError: log.csv: cannot be written (Disk full). Make room.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{target}: cannot be written ({reason}). {way_out}") from error
+
+
+def remove_leftovers(target: str | os.PathLike) -> None:
+    """Remove what a process that was killed within `atomic_path` left beside `target`."""
+    target = Path(target)
+    for folder in target.parent.glob(f".{target.name}.????????"):
+        shutil.rmtree(folder)

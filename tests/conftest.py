@@ -118,6 +118,7 @@ def laid(tmp_path) -> Callable[[str], Path]:
     return lay
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook, which comes before
 def pytest_collection_modifyitems(items):
     """Keep in one process what shares costly fixtures: an architecture's contract, a module's."""
     for item in items:

@@ -1,10 +1,8 @@
-"""What happens beside the steps: logs, pictures, and checkpoints that survive anything."""
+"""What happens beside the steps: averages, logs and figures."""
 
 from __future__ import annotations
 
 import csv
-import json
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,89 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from matting_keras.atomic import atomic_path
+from matting_keras.atomic import atomic_path, writing
 from matting_keras.errors import InputError
-from matting_keras.weights.files import save
 
-log = logging.getLogger(__name__)
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: the whole state of the run, and the best model so far.
-
-    Writes `state.npz` (weights, optimizer, epoch, best score; one file, so that it is always of
-    one moment) and, when validation improved, `best.keras`.
-
-    Args:
-        folder: of the run.
-        monitor: the figure that says which model is best; larger is better.
-    """
-
-    def __init__(self, folder: Path, monitor: str = "val_mIoU"):
-        super().__init__()
-        self.folder = Path(folder)
-        self.monitor = monitor
-        self.best = -np.inf
-
-    def on_epoch_end(self, epoch, logs=None):
-        score = float((logs or {}).get(self.monitor, -np.inf))
-        if score > self.best:
-            self.best = score
-            with averaged(self.model):
-                save(network_of(self.model), self.folder / "best.keras")
-            log.info("best.keras: %s %.4f", self.monitor, score)
-        self._save_state(epoch + 1)
-
-    def _save_state(self, epoch: int) -> None:
-        state = _state(network_of(self.model))
-        arrays = {f"model_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(state)}
-        optimizer = self.model.optimizer.variables
-        arrays |= {f"optimizer_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(optimizer)}
-        facts = {"epoch": epoch, "best": self.best, "architecture": self.model.name}
-        with atomic_path(self.folder / "state.npz") as path:
-            np.savez(path, facts=json.dumps(facts), **arrays)
-
-    def restore(self, model: keras.Model) -> int:
-        """Put a compiled, built model back into the state of the last finished epoch.
-
-        Returns:
-            The number of epochs done; 0 where there is no state yet.
-
-        Raises:
-            InputError: the state belongs to another network.
-        """
-        path = self.folder / "state.npz"
-        if not path.is_file():
-            return 0
-        with np.load(path, allow_pickle=False) as state:
-            facts = json.loads(str(state["facts"]))
-            weights = _state(network_of(model))
-            parts = (("model", weights), ("optimizer", model.optimizer.variables))
-            for part, variables in parts:
-                stored = [state[name] for name in state.files if name.startswith(part)]
-                if [a.shape for a in stored] != [tuple(v.shape) for v in variables]:
-                    raise InputError(
-                        f"{path}: was written by {facts['architecture']!r} with other settings "
-                        f"and cannot go on as {model.name!r}; use the settings it began with, or "
-                        "another --output."
-                    )
-                for i, variable in enumerate(variables):
-                    variable.assign(state[f"{part}_{i}"])
-        self.best = facts["best"]
-        return facts["epoch"]
-
-
-def network_of(model: keras.Model) -> keras.Model:
-    """The network inside a learner; a network is its own."""
-    return getattr(model, "network", model)
-
-
-def _state(model: keras.Model) -> list:
-    """Weights, then what `weights` leaves out: the state of random generators, as in Dropout."""
-    known = {id(weight) for weight in model.weights}
-    return [*model.weights, *(v for v in model.variables if id(v) not in known)]
+WAY_OUT = "What it held before is kept: make room, then go on with --resume."
+"""What to do where a file of a run cannot be written."""
 
 
 @contextmanager
@@ -108,7 +29,8 @@ def averaged(model: keras.Model) -> Iterator[None]:
     kept = [keras.ops.convert_to_numpy(weight) for weight in weights]
     averages = optimizer._model_variables_moving_average
     for weight, average in zip(weights, averages, strict=True):
-        weight.assign(average)
+        # A copy: under jax the next step gives the memory of its weights away.
+        weight.assign(keras.ops.copy(average))
     try:
         yield
     finally:
@@ -144,7 +66,11 @@ class CsvLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch + 1, **{k: f"{v:.6g}" for k, v in (logs or {}).items()}})
-        with atomic_path(self.path) as path, open(path, "w", newline="", encoding="utf-8") as file:
+        with (
+            writing(self.path, WAY_OUT),
+            atomic_path(self.path) as path,
+            open(path, "w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, fieldnames=list(self.rows[-1]), extrasaction="ignore")
             writer.writeheader()
             writer.writerows(self.rows)

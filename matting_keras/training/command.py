@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -18,6 +20,7 @@ from yaml import YAMLError
 
 from matting_keras.errors import InputError
 from matting_keras.training.config import RunConfig
+from matting_keras.training.flags import add_run_flags, parsed, quoted, run_words
 
 
 def main(configs: Path, arguments: Sequence[str] | None = None) -> int:
@@ -28,13 +31,13 @@ def main(configs: Path, arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the command; None takes them from the process.
 
     Returns:
-        The exit code: 0, or 1 after a message on stderr.
+        The exit code: 0, 1 after a message on stderr, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    flags = parser().parse_args(arguments)
+    flags = parsed(parser(), arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # TensorFlow leaves oneDNN off on processors without AVX-512; there it doubles a step's speed.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # It tells each kind of processor that is not there.
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    prepare_tensorflow()
     try:
         config = read_config(configs, overrides(flags))
         from matting_keras.training.run import train
@@ -43,7 +46,12 @@ def main(configs: Path, arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(best)
+    except KeyboardInterrupt as stop:
+        print(f"stopped: {str(stop) or 'before the first step.'}", file=sys.stderr)
+        # What a shell expects of a process that a signal ended.
+        return 128 + getattr(stop, "number", signal.SIGINT)
+    if best:
+        print(best)
     return 0
 
 
@@ -54,59 +62,45 @@ def parser() -> argparse.ArgumentParser:
         description="Train a matting network. Without --data it learns on synthetic portraits.",
         epilog="any key of train/configs can follow, for example: trainer.epochs=5 data.area=49152",
     )
-    new.add_argument("--arch", help="network: see 'matting-keras info'")
-    new.add_argument("--recipe", help="recipe: a file in train/configs/recipe")
-    new.add_argument(
-        "--data",
-        nargs="+",
-        metavar="DIR",
-        help="folders with images/ and alphas/ or masks/; known sets as p3m:/data/P3M-10k",
-    )
-    new.add_argument("--backgrounds", nargs="+", metavar="DIR", help="pictures without people")
-    new.add_argument(
-        "--weights", metavar="FILE", help="start from .keras, a preset, .h5, .pth, .ckpt or .onnx"
-    )
+    add_run_flags(new)
     new.add_argument("--output", metavar="DIR", help="folder of the run (default runs/ARCH)")
     new.add_argument("--lr", metavar="RATE", help="highest learning rate, or auto to have it found")
     new.add_argument("--resume", action="store_true", help="go on with the run in --output")
-    new.add_argument("--precision", help="auto, float32, mixed_float16 or mixed_bfloat16")
-    new.add_argument("--jit", help="auto, on or off: compile the step with XLA")
-    new.add_argument("overrides", nargs="*", metavar="group.key=value")
+    new.add_argument(
+        "--strategy",
+        help="mirrored: all GPUs of this machine; multi_worker: all workers of TF_CONFIG",
+    )
     return new
 
 
 def overrides(flags: argparse.Namespace) -> list[str]:
     """The flags as Hydra overrides; words with a `=` among the folders are overrides too."""
-    words = list(flags.overrides)
+    words = run_words(flags)
     named = {
-        "arch": flags.arch,
-        "recipe": flags.recipe,
-        "weights": flags.weights,
         "output": flags.output,
-        "trainer.precision": flags.precision,
-        "trainer.jit": flags.jit,
         "recipe.find_rate": "true" if flags.lr == "auto" else None,
         "recipe.learning_rate": None if flags.lr == "auto" else flags.lr,
+        "trainer.strategy": flags.strategy,
     }
-    for key, value in named.items():
-        if value is not None:
-            words.append(f"{key}={quoted(value)}")
-    for key, values in (("data.folders", flags.data), ("data.backgrounds", flags.backgrounds)):
-        # argparse gives everything after --data to it, overrides included.
-        words += [v for v in values or () if "=" in v and not Path(v).exists()]
-        folders = [v for v in values or () if "=" not in v or Path(v).exists()]
-        if folders:
-            words.append(f"{key}=[{','.join(quoted(v) for v in folders)}]")
+    words += [f"{key}={quoted(value)}" for key, value in named.items() if value is not None]
     if flags.resume:
         words.append("trainer.resume=true")
     return words
 
 
-def quoted(value: str) -> str:
-    """A value as Hydra reads it back unchanged, whatever characters it has."""
-    if all(c.isalnum() or c in "-_./" for c in value):
-        return value
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def configs_folder() -> Path:
+    """Where the groups are: inside the installed package, or train/configs in a checkout."""
+    checkout = Path(__file__).resolve().parents[2] / "train" / "configs"
+    if (checkout / "config.yaml").is_file():
+        return checkout
+    return Path(str(resources.files("matting_keras") / "configs"))
+
+
+def prepare_tensorflow() -> None:
+    """Settings that TensorFlow reads when it is imported, where nobody has made them."""
+    # It leaves oneDNN off on processors without AVX-512; there it doubles a step's speed.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def read_config(configs: Path, words: Sequence[str]) -> RunConfig:

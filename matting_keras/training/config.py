@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from matting_keras.data.augment import AugmentConfig
+from matting_keras.data.strengths import AugmentConfig
 from matting_keras.errors import InputError
 from matting_keras.geometry import ASPECT_RATIOS
+
+STRATEGIES = ("none", "mirrored", "multi_worker")
 
 
 @dataclass
@@ -59,6 +61,7 @@ class DataConfig:
         folders: data folders (images/ beside alphas/ or masks/); none means synthetic portraits.
         repeat: how often each folder counts, in the order of `folders`; empty means once each.
         backgrounds: folders of pictures without people.
+        frame_step: of videos, which only recipes without alphas read, one frame in so many.
         ramp: share of the run after which composites get a tenth harder, from an even background
             to the whole scene; 0 for none, 0.05 to see whole scenes from the middle on.
         area: height times width of the training shapes, in pixels.
@@ -72,6 +75,7 @@ class DataConfig:
     folders: list[str] = field(default_factory=list)
     repeat: list[int] = field(default_factory=list)
     backgrounds: list[str] = field(default_factory=list)
+    frame_step: int = 10
     ramp: float = 0.0
     area: int = 256 * 256
     ratios: list[float] = field(default_factory=lambda: list(ASPECT_RATIOS))
@@ -91,7 +95,16 @@ class TrainerConfig:
         batch_size: photos per batch.
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
         jit: auto, on or off: compile the step with XLA.
-        resume: go on from the last finished epoch in the run's folder.
+        resume: go on from the last state in the run's folder, to the result that the run would have
+            come to by itself.
+        checkpoint_minutes: minutes between two states within an epoch; each epoch ends with one
+            in any case. 0 keeps none within.
+        minutes: end with the last epoch that is finished within so many; --resume goes on. 0 sets
+            no limit. What comes before the first epoch counts too, but for the start of Python.
+        strategy: none, mirrored (a worker for each GPU of this machine) or multi_worker (this is
+            one of the workers that the environment variable TF_CONFIG names).
+        workers: how many workers `mirrored` starts; 0 means one for each GPU.
+        patience: seconds to wait for the other workers at the start.
         average: share of the old weights in a running average, for example 0.999; it is the
             average that is validated and saved as best.keras. 0 keeps none.
         accumulate: batches whose gradients are averaged into one step of the optimizer, for a
@@ -106,6 +119,11 @@ class TrainerConfig:
     precision: str = "auto"
     jit: str = "auto"
     resume: bool = False
+    checkpoint_minutes: float = 10.0
+    minutes: float = 0.0
+    strategy: str = "none"
+    workers: int = 0
+    patience: float = 600.0
     average: float = 0.0
     accumulate: int = 1
     steps_per_execution: int = 1
@@ -153,6 +171,22 @@ def check(config: RunConfig) -> None:
         raise InputError(
             f"data.ramp is the share of the run for each of ten steps, 0 to 0.1, got "
             f"{config.data.ramp}."
+        )
+    if not trainer.checkpoint_minutes >= 0:
+        raise InputError(
+            f"trainer.checkpoint_minutes must be 0 (only at the ends of epochs) or more, got "
+            f"{trainer.checkpoint_minutes}."
+        )
+    if not trainer.minutes >= 0:
+        raise InputError(f"trainer.minutes must be 0 (no limit) or more, got {trainer.minutes}.")
+    if trainer.strategy not in STRATEGIES:
+        raise InputError(
+            f"--strategy must be one of {', '.join(STRATEGIES)}, got {trainer.strategy!r}."
+        )
+    if trainer.workers < 0 or not trainer.patience > 0:
+        raise InputError(
+            f"trainer.workers must be 0 (one for each GPU) or more and trainer.patience above 0, "
+            f"got {trainer.workers} and {trainer.patience}."
         )
     for name in ("epochs", "batch_size", "accumulate", "steps_per_execution"):
         if getattr(trainer, name) < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tensorflow as tf
+import keras
 
 from matting_keras.errors import InputError
 
@@ -16,9 +16,10 @@ def resolve(precision: str, jit: str) -> tuple[str, bool]:
     """Turn the flags `--precision` and `--jit` into a policy name and a switch.
 
     On a GPU `auto` is mixed_float16 with an XLA-compiled step. On a CPU XLA never paid off in our
-    measurements, so `auto` leaves it off; bfloat16 wins where the processor multiplies it
-    natively, float32 elsewhere. float16 without XLA is some thirty times slower than with it on
-    a CPU, so asking for it switches XLA on unless told otherwise.
+    measurements, so with TensorFlow `auto` leaves it off; bfloat16 wins where the processor
+    multiplies it natively, float32 elsewhere. float16 without XLA is some thirty times slower than
+    with it on a CPU, so asking for it switches XLA on unless told otherwise. jax has no other
+    compiler, and step by step it crawls: there `auto` is always on.
 
     Raises:
         InputError: an unknown value.
@@ -31,12 +32,23 @@ def resolve(precision: str, jit: str) -> tuple[str, bool]:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
     if jit not in JITS:
         raise InputError(f"--jit must be one of {', '.join(JITS)}, got {jit!r}.")
-    gpu = bool(tf.config.list_physical_devices("GPU"))
+    gpu = has_gpu()
     if precision == "auto":
         native = "mixed_bfloat16" if _multiplies_bfloat16() else "float32"
         precision = "mixed_float16" if gpu else native
-    compiled = gpu or precision == "mixed_float16" if jit == "auto" else jit == "on"
-    return precision, compiled
+    wanted = gpu or precision == "mixed_float16" or keras.backend.backend() == "jax"
+    return precision, wanted if jit == "auto" else jit == "on"
+
+
+def has_gpu() -> bool:
+    """Whether the backend in use computes on a GPU."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _multiplies_bfloat16() -> bool:

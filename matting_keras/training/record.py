@@ -12,7 +12,8 @@ import keras
 import yaml
 
 import matting_keras
-from matting_keras.atomic import atomic_path
+from matting_keras.atomic import atomic_path, writing
+from matting_keras.training.callbacks import WAY_OUT
 from matting_keras.training.setup import Setup
 
 
@@ -45,11 +46,12 @@ def describe(setup: Setup, folder: Path) -> dict:
             "python": platform.python_version(),
         },
     }
-    with atomic_path(folder / "run.json") as path:
+    record, again_file = folder / "run.json", folder / "config.yaml"
+    with writing(record, WAY_OUT), atomic_path(record) as path:
         path.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     again = {key: value for key, value in config.items() if key != "output"}
     again["trainer"] = config["trainer"] | {"resume": False}
-    with atomic_path(folder / "config.yaml") as path:
+    with writing(again_file, WAY_OUT), atomic_path(again_file) as path:
         head = "# @package _global_\n"
         path.write_text(head + yaml.safe_dump(again, sort_keys=False), encoding="utf-8")
     return facts

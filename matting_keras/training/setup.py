@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from matting_keras.architectures.registry import ARCHITECTURES, build
-from matting_keras.data.pipeline import training_batches, validation_batches
+from matting_keras.data.share import ALL, Share
 from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
 from matting_keras.training.config import RunConfig, check
+from matting_keras.training.distribution import ALONE, Alone, Workers
+from matting_keras.training.feeds import feed
 from matting_keras.training.learner import Learner
 from matting_keras.training.optimizers import optimizer
 from matting_keras.training.photos import Photos, gather
@@ -22,6 +23,12 @@ from matting_keras.training.precision import resolve
 from matting_keras.training.recipes.loss import RecipeLoss
 from matting_keras.training.recipes.registry import check_pair, needs_training_form, recipe_loss
 from matting_keras.training.recipes.target import check_target
+from matting_keras.training.self_supervised import (
+    SelfTaught,
+    check_source,
+    check_start,
+    pictures_before,
+)
 from matting_keras.weights.convert import FOREIGN, convert
 from matting_keras.weights.files import load, transfer
 
@@ -37,16 +44,19 @@ class Setup:
         learner: compiled and built, at its first step.
         batches: gives the endless batches from a given step of the run on.
         held: batches of the photos held back.
-        shown: a few images and alphas held back, to draw.
+        shown: a few images and alphas held back, to draw; with a title where the alphas are no
+            truth.
+        share: which part of every batch this worker makes.
     """
 
     config: RunConfig
     photos: Photos
     steps: int
     learner: Learner
-    batches: Callable[[int], tf.data.Dataset]
-    held: tf.data.Dataset
+    batches: Callable[[int], Iterable]
+    held: Iterable
     shown: tuple
+    share: Share = ALL
 
     def compile(self, learning_rate: float | None = None) -> None:
         """Give the learner a new optimizer.
@@ -78,6 +88,7 @@ def checked_loss(config: RunConfig) -> RecipeLoss:
     check(config)
     loss = recipe_loss(config.recipe.loss, **config.recipe.options)
     check_pair(config.recipe.loss, config.arch.name)
+    check_start(config.weights, loss)
     optimizer(config.recipe, config.trainer, 100)
     return loss
 
@@ -95,12 +106,13 @@ def seeded(config: RunConfig) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def set_up(config: RunConfig, loss: RecipeLoss) -> Setup:
+def set_up(config: RunConfig, loss: RecipeLoss, workers: Alone | Workers = ALONE) -> Setup:
     """Load the data and make the learner; call it within `seeded`.
 
     Args:
         config: of the run.
         loss: from `checked_loss`.
+        workers: who trains together.
 
     Raises:
         InputError: data or weights that cannot be used.
@@ -113,29 +125,20 @@ def set_up(config: RunConfig, loss: RecipeLoss) -> Setup:
     steps = trainer.steps_per_epoch or max(at_once, filled)
     # Half a step of a float's error must not move a plateau.
     ramp = max(1, round(data.ramp * trainer.epochs * steps)) if data.ramp else 0
-    held = validation_batches(
-        photos.held.store, photos.held.sizes, shapes, trainer.batch_size, targets=True
-    )
-    images, target = next(iter(held))
+    workers.check_same(photos)
+    source = feed(config, photos, shapes, ramp, loss, workers.share)
+    images, target = source.first()
     check_target({"image": images, **target})
-
-    def batches(first_step: int) -> tf.data.Dataset:
-        return training_batches(
-            photos.train.store,
-            photos.train.sizes,
-            shapes,
-            trainer.batch_size,
-            seed=config.seed,
-            config=data.augment,
-            scenes=photos.scenes.store if photos.scenes else None,
-            first_step=first_step,
-            ramp=ramp,
-            targets=True,
-        )
-
-    learner = Learner(starting_model(config, loss), loss, (images, target))
-    shown = images.numpy()[:8], target["alpha"].numpy()[:8]
-    setup = Setup(config, photos, steps, learner, batches, held, shown)
+    kind = workers.learner(Learner if loss.supervised else SelfTaught)
+    learner = kind(starting_model(config, loss), loss, (images, target))
+    learner.prepare = source.prepare
+    seen = keras.ops.convert_to_numpy(images)[:8]
+    if target:
+        shown = seen, keras.ops.convert_to_numpy(target["alpha"])[:8]
+    else:
+        shown = pictures_before(learner, seen)
+    batches, held = source.batches, source.held
+    setup = Setup(config, photos, steps, learner, batches, held, shown, workers.share)
     setup.compile()
     return setup
 
@@ -153,8 +156,11 @@ def starting_model(config: RunConfig, loss: RecipeLoss | None = None) -> keras.M
     )
     if config.weights:
         if Path(config.weights).suffix in FOREIGN:
-            source = convert(config.weights, config.arch.name, **options)
+            whole = bool(loss) and not loss.supervised
+            source = convert(config.weights, config.arch.name, whole=whole, **options)
         else:
             source = load(config.weights)
+        if loss:
+            check_source(source, loss, config.weights)
         transfer(source, model)
     return model

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from matting_keras.training.bystander import Bystander
 from matting_keras.training.callbacks import averaged
 
 log = logging.getLogger(__name__)
@@ -18,19 +19,25 @@ log = logging.getLogger(__name__)
 def watchers(folder: Path, facts: dict, shown: tuple) -> list[keras.callbacks.Callback]:
     """The callbacks that write for TensorBoard; none where TensorFlow is not installed.
 
+    None of them ends a run: on a full disk TensorFlow drops what it cannot write to a file that is
+    open, and fails only where it begins a new one.
+
     Args:
         folder: TensorBoard's log folder.
         facts: what the run is made of.
-        shown: images and alphas for `ImageGrid`.
+        shown: images and alphas for `ImageGrid`, and a title for it.
     """
     if importlib.util.find_spec("tensorflow") is None:
         log.info("no TensorFlow here, so nothing is written for TensorBoard; see log.csv.")
         return []
-    return [
+    import tensorflow as tf
+
+    watched = (
         Description(folder, facts),
         keras.callbacks.TensorBoard(folder, write_graph=False),
         ImageGrid(folder, *shown),
-    ]
+    )
+    return [Bystander(callback, (OSError, tf.errors.OpError)) for callback in watched]
 
 
 class Description(keras.callbacks.Callback):
@@ -60,11 +67,19 @@ class ImageGrid(keras.callbacks.Callback):
         folder: TensorBoard's log folder.
         images: float32 (N, height, width, channels), 0..255.
         alphas: float32 (N, height, width, 1), 0..1.
+        title: what the four pictures of a row are.
     """
 
-    def __init__(self, folder: Path, images: np.ndarray, alphas: np.ndarray):
+    def __init__(
+        self,
+        folder: Path,
+        images: np.ndarray,
+        alphas: np.ndarray,
+        title: str = "photo, truth, prediction, error",
+    ):
         super().__init__()
         self.folder = str(folder)
+        self.title = title
         self.images = images
         self.alphas = alphas
 
@@ -77,7 +92,7 @@ class ImageGrid(keras.callbacks.Callback):
         predicted = np.array(alpha, "float32")
         grid = strips(self.images, self.alphas, predicted)
         with tf.summary.create_file_writer(self.folder).as_default():
-            tf.summary.image("photo, truth, prediction, error", grid, epoch + 1, max_outputs=8)
+            tf.summary.image(self.title, grid, epoch + 1, max_outputs=8)
 
 
 def strips(images: np.ndarray, alphas: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from matting_keras.data.pipeline import training_batches, validation_batches
 from matting_keras.data.store import check
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
-from matting_keras.training.callbacks import Checkpoint
+from matting_keras.training.checkpoint import Checkpoint
 from matting_keras.training.command import overrides, parser, read_config
 from matting_keras.training.learner import Learner
 from matting_keras.training.recipes.registry import RECIPES, check_pair, recipe_loss
@@ -122,7 +122,7 @@ def test_networks_get_the_form_that_their_recipe_needs():
         check_pair("modnet", "dark-light")
 
 
-@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"modnet-soc"}))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_has_a_configuration(name):
     config = read_config(ROOT / "train" / "configs", [f"recipe={name}"])
     assert config.recipe.loss == name

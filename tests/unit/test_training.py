@@ -10,6 +10,7 @@ from matting_keras import build, metrics
 from matting_keras.architectures import ARCHITECTURES
 from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision, tensorboard
+from matting_keras.training.checkpoint import Checkpoint
 from matting_keras.training.command import overrides, parser, read_config
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
@@ -158,12 +159,12 @@ def compiled(seed: int = 0, **options) -> keras.Model:
 
 def test_checkpoint_restores_weights_and_optimizer(tmp_path):
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
-    model, checkpoint = compiled(), callbacks.Checkpoint(tmp_path)
+    model, checkpoint = compiled(), Checkpoint(tmp_path)
     checkpoint.set_model(model)
     model.train_on_batch(x, x)
     checkpoint.on_epoch_end(0, {"val_mIoU": 0.5})
     after = [float(model.train_on_batch(x, x)) for _ in range(3)]
-    other, again = compiled(seed=9), callbacks.Checkpoint(tmp_path)
+    other, again = compiled(seed=9), Checkpoint(tmp_path)
     assert again.restore(other) == 1
     assert again.best == 0.5
     assert [float(other.train_on_batch(x, x)) for _ in range(3)] == after
@@ -171,7 +172,7 @@ def test_checkpoint_restores_weights_and_optimizer(tmp_path):
 
 def test_averages_are_validated_and_saved_and_learning_goes_on_without_them(tmp_path):
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
-    model, checkpoint = compiled(use_ema=True, ema_momentum=0.5), callbacks.Checkpoint(tmp_path)
+    model, checkpoint = compiled(use_ema=True, ema_momentum=0.5), Checkpoint(tmp_path)
     validation = callbacks.AveragedValidation()
     for callback in (checkpoint, validation):
         callback.set_model(model)
@@ -188,14 +189,14 @@ def test_averages_are_validated_and_saved_and_learning_goes_on_without_them(tmp_
     best = keras.saving.load_model(tmp_path / "best.keras", compile=False)
     np.testing.assert_allclose(best.get_weights()[0], wanted, atol=1e-6)
     other = compiled(seed=9, use_ema=True, ema_momentum=0.5)
-    callbacks.Checkpoint(tmp_path).restore(other)
+    Checkpoint(tmp_path).restore(other)
     np.testing.assert_array_equal(other.get_weights()[0], seen[2])
     with callbacks.averaged(other):
         np.testing.assert_allclose(other.get_weights()[0], wanted, atol=1e-6)
 
 
 def test_only_a_better_model_replaces_the_best(tmp_path):
-    model, checkpoint = compiled(), callbacks.Checkpoint(tmp_path)
+    model, checkpoint = compiled(), Checkpoint(tmp_path)
     checkpoint.set_model(model)
     checkpoint.on_epoch_end(0, {"val_mIoU": 0.5})
     best = (tmp_path / "best.keras").read_bytes()
@@ -207,7 +208,7 @@ def test_only_a_better_model_replaces_the_best(tmp_path):
 
 
 def test_state_of_another_network_is_refused(tmp_path):
-    checkpoint = callbacks.Checkpoint(tmp_path)
+    checkpoint = Checkpoint(tmp_path)
     checkpoint.set_model(compiled())
     checkpoint.on_epoch_end(0, {})
     model = build("dark-light")

@@ -38,11 +38,14 @@ class RecipeLoss:
         needs: the outputs that a network must have.
         reads: the parts of the target that are used.
         sides: weight of each side output; 0 leaves them out. 0 too in recipes without them.
+        supervised: whether photos need alphas. Where not, `self_supervised.SelfTaught` gives the
+            loss a target of the network's own.
     """
 
     needs: tuple[str, ...] = ("alpha",)
     reads: tuple[str, ...] = ("alpha",)
     sides: float = 0.0
+    supervised: bool = True
 
     def __call__(self, target: Mapping, outputs: Mapping) -> dict:
         target = self._cast(target, self.reads, "target")

@@ -1,0 +1,72 @@
+"""What `train.py` and `lr-find` are told alike: the flags that make a configuration."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def add_run_flags(command: argparse.ArgumentParser) -> None:
+    """Network, recipe, data and number format; the rest is reached as group.key=value."""
+    command.add_argument("--arch", help="network: see 'matting-keras info'")
+    command.add_argument("--recipe", help="recipe: a file in train/configs/recipe")
+    command.add_argument(
+        "--data",
+        nargs="+",
+        metavar="DIR",
+        help="folders with images/ and alphas/ or masks/; known sets as p3m:/data/P3M-10k; "
+        "packed:FILE of compose --pack; for modnet-soc pictures and videos alone",
+    )
+    command.add_argument("--backgrounds", nargs="+", metavar="DIR", help="pictures without people")
+    command.add_argument(
+        "--weights", metavar="FILE", help="start from .keras, a preset, .h5, .pth, .ckpt or .onnx"
+    )
+    command.add_argument("--precision", help="auto, float32, mixed_float16 or mixed_bfloat16")
+    command.add_argument("--jit", help="auto, on or off: compile the step with XLA")
+    command.add_argument("overrides", nargs="*", metavar="group.key=value")
+
+
+def parsed(
+    command: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Parse a command line on which group.key=value may stand before, between and after flags.
+
+    Args:
+        command: with or without `add_run_flags`.
+        arguments: the words; None takes them from the process.
+    """
+    flags, rest = command.parse_known_args(arguments)
+    words = getattr(flags, "overrides", None)
+    if rest and (words is None or any(w.startswith("-") or "=" not in w for w in rest)):
+        command.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        flags.overrides = [*words, *rest]
+    return flags
+
+
+def run_words(flags: argparse.Namespace) -> list[str]:
+    """The flags as Hydra overrides; words with a `=` among the folders are overrides too."""
+    words = list(flags.overrides)
+    named = {
+        "arch": flags.arch,
+        "recipe": flags.recipe,
+        "weights": flags.weights,
+        "trainer.precision": flags.precision,
+        "trainer.jit": flags.jit,
+    }
+    words += [f"{key}={quoted(value)}" for key, value in named.items() if value is not None]
+    for key, values in (("data.folders", flags.data), ("data.backgrounds", flags.backgrounds)):
+        # argparse gives everything after --data to it, overrides included.
+        words += [v for v in values or () if "=" in v and not Path(v).exists()]
+        folders = [v for v in values or () if "=" not in v or Path(v).exists()]
+        if folders:
+            words.append(f"{key}=[{','.join(quoted(v) for v in folders)}]")
+    return words
+
+
+def quoted(value: str) -> str:
+    """A value as Hydra reads it back unchanged, whatever characters it has."""
+    if all(c.isalnum() or c in "-_./" for c in value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
