@@ -2,15 +2,18 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from matting_keras.errors import InputError
-from matting_keras.training.lr_finder import judged, range_test, smooth
+from matting_keras.training.config import RecipeConfig, TrainerConfig
+from matting_keras.training.lr_finder import found_rate, range_test
+from matting_keras.training.optimizers import OPTIMIZERS as NAMES
+from matting_keras.training.optimizers import optimizer
 from matting_keras.training.schedules import CycledAdam, OneCycle, OneCycleMomentum
 from tests.places import ROOT
 
@@ -47,7 +50,16 @@ def batches(count: int = 4) -> list:
     return [(part, part.sum(-1, keepdims=True)) for part in x]
 
 
+def configured(name: str, **trainer) -> keras.optimizers.Optimizer:
+    """An optimizer as a run has it."""
+    schedule = {"name": "one-cycle" if name == "cycled-adam" else "cosine"}
+    recipe = RecipeConfig(optimizer={"name": name}, schedule=schedule)
+    return optimizer(recipe, TrainerConfig(**trainer), 50)
+
+
 OPTIMIZERS = {
+    **{name: partial(configured, name, average=0.9) for name in NAMES},
+    "accumulated": partial(configured, "adam", accumulate=3),
     "a number": lambda: keras.optimizers.Adam(1e-3, amsgrad=True, use_ema=True),
     "a schedule": lambda: CycledAdam(OneCycle(1e-3, 50), momentum=OneCycleMomentum(50)),
     "a function": lambda: keras.optimizers.SGD(lambda: 1e-2, momentum=0.9),
@@ -153,6 +165,19 @@ def test_steps_at_once_are_counted_one_by_one():
     assert model.steps_per_execution == 4
 
 
+def test_a_step_takes_as_many_batches_as_it_accumulates():
+    x, y = ONES[0]
+    data = [(x, y + shift) for shift in (-1, 0, 1)]
+    options = {"low": 1e-2, "high": 0.1, "steps": 10, "smoothing": 0}
+    sgd = keras.optimizers.SGD
+    for rate in (1e-3, OneCycle(1e-3, 50)):
+        found = range_test(quadratic(sgd(rate, gradient_accumulation_steps=3)), data, **options)
+        assert found.rates == pytest.approx(np.geomspace(1e-2, 0.1, 10), rel=1e-5)
+        # Three targets around 1 pull as their mean does, and cost their variance on top.
+        alone = range_test(quadratic(), ONES, **options)
+        assert found.losses == pytest.approx(np.array(alone.losses) + 2 / 3, rel=1e-4)
+
+
 def test_a_tf_dataset_and_an_endless_generator():
     def endless():
         while True:
@@ -186,57 +211,6 @@ def test_no_suggestion_where_the_loss_never_falls():
         _ = found.suggestion
 
 
-def test_the_steepest_rate_does_not_lag():
-    # A fall around 1e-3, by construction; a running average would see it later.
-    rates = np.geomspace(1e-6, 1, 121)
-    losses = 1 / (1 + np.exp(4 * np.log10(rates / 1e-3)))
-    noise = np.random.default_rng(0).normal(0, 0.01, 121)
-    found = judged(
-        rates.tolist(), (losses + 1 + noise).tolist(), "complete", None,
-        smoothing=4.0, ramp="exponential",
-    )  # fmt: skip
-    assert found.steepest == pytest.approx(1e-3, rel=0.6)
-
-
-def test_one_spike_is_no_divergence_and_does_not_hide_the_fall():
-    rates = np.geomspace(1e-4, 1, 60)
-    losses = 2 - 1 / (1 + np.exp(-np.arange(-30, 30) / 3))
-    losses[-1] = 1e9
-    found = judged(rates.tolist(), losses.tolist(), "diverged", 1.0, smoothing=2.0, ramp="linear")
-    assert found.steepest == pytest.approx(rates[30], rel=0.5)
-
-
-def test_a_fall_to_a_hundredth_is_seen_where_it_is():
-    rates = np.geomspace(1e-6, 1, 121)
-    losses = 0.01 + 1 / (1 + (rates / 1e-3) ** 2)
-    found = judged(
-        rates.tolist(), losses.tolist(), "complete", None, smoothing=2.0, ramp="exponential"
-    )
-    assert found.smoothed[0] == pytest.approx(1.01, rel=1e-3)
-    assert found.steepest == pytest.approx(1e-3, rel=0.3)
-
-
-def test_noise_before_the_fall_is_not_taken_for_it():
-    rates = np.geomspace(1e-6, 1, 121)
-    losses = 4 - 2 / (1 + (rates / 1e-2) ** -1)
-    losses[:4] += 3
-    found = judged(
-        rates.tolist(), losses.tolist(), "complete", None, smoothing=1.0, ramp="exponential"
-    )
-    assert found.steepest == pytest.approx(1e-2, rel=0.3)
-
-
-def test_smoothing_keeps_a_constant_and_a_total():
-    np.testing.assert_allclose(smooth(np.full(20, 3.0), 2.0), 3.0)
-    np.testing.assert_allclose(smooth(np.full(3, 3.0), 5.0), 3.0)
-    spike = np.zeros(41)
-    spike[20] = 1
-    smoothed = smooth(spike, 2.0)
-    assert smoothed.sum() == pytest.approx(1)
-    assert smoothed[20] == smoothed.max()
-    np.testing.assert_allclose(smoothed, smoothed[::-1], atol=1e-12)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -262,26 +236,33 @@ def test_models_and_batches_that_are_not_ready():
         range_test(quadratic(), [], steps=20)
 
 
-def test_plot_and_json(tmp_path):
-    found = range_test(quadratic(), ONES, low=1e-4, high=100, steps=40)
-    found.plot(tmp_path / "rates.png")
-    with Image.open(tmp_path / "rates.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.size == (960, 600)
-    found.save(tmp_path / "rates.json")
-    facts = json.loads((tmp_path / "rates.json").read_text())
-    assert facts["steepest"] == found.steepest
-    assert len(facts["rates"]) == len(facts["losses"]) == len(facts["smoothed"])
-    flat = judged([1.0, 2.0], [1.0, 1.0], "complete", None, smoothing=0, ramp="linear")
-    flat.plot(tmp_path / "flat.png")
+def test_a_run_that_goes_on_keeps_its_rate(tmp_path):
+    data, model = [(x, y + shift) for x, y in ONES for shift in (-0.5, 0.5)], quadratic()
+    rate = found_rate(model, data, tmp_path)
+    path = tmp_path / "lr-find.json"
+    assert json.loads(path.read_text())["suggestion"] == rate
+    assert (tmp_path / "lr-find.png").is_file()
+    path.write_text(json.dumps({"suggestion": 0.125}))
+    assert found_rate(model, data, tmp_path, resume=True) == 0.125
+    assert found_rate(model, data, tmp_path) == rate, "a new run does not believe an old file"
+    path.unlink()
+    assert found_rate(model, data, tmp_path, resume=True) == rate, "it was killed before"
+    path.unlink()
+    (tmp_path / "state.npz").write_bytes(b"")
+    with pytest.raises(InputError, match="it began with another rate; leave --lr out"):
+        found_rate(model, data, tmp_path, resume=True)
 
 
-def test_plot_without_matplotlib(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    found = range_test(quadratic(), ONES, low=1e-4, high=100, steps=10)
-    with pytest.raises(InputError, match=r"\.\[plots\]"):
-        found.plot(tmp_path / "rates.png")
-    assert not list(tmp_path.iterdir())
+def test_what_was_found_and_cannot_be_used(tmp_path):
+    path = tmp_path / "lr-find.json"
+    with pytest.raises(InputError, match="did not fall"):
+        found_rate(quadratic(), [(x, y + 4) for x, y in ONES], tmp_path)
+    assert json.loads(path.read_text())["suggestion"] is None, "the curve is there to look at"
+    with pytest.raises(InputError, match="holds no suggestion"):
+        found_rate(quadratic(), ONES, tmp_path, resume=True)
+    path.write_text('{"suggestion": 0.1')
+    with pytest.raises(InputError, match=r"lr-find\.json: cannot be read"):
+        found_rate(quadratic(), ONES, tmp_path, resume=True)
 
 
 UNDER_JAX = """
