@@ -25,7 +25,9 @@ FOREIGN = (".h5", ".pth", ".pt", ".ckpt", ".onnx")
 """Suffixes of the files that `convert` reads."""
 
 
-def convert(path: str | os.PathLike, architecture: str, **options) -> keras.Model:
+def convert(
+    path: str | os.PathLike, architecture: str, *, whole: bool = False, **options
+) -> keras.Model:
     """Read another project's weights into our network. No pickle is ever executed.
 
     Args:
@@ -33,6 +35,8 @@ def convert(path: str | os.PathLike, architecture: str, **options) -> keras.Mode
             checkpoint (.pth, .pt, .ckpt; float32 or float16; with or without "module."), a
             MindSpore checkpoint (.ckpt), or an .onnx file that was exported from PyTorch.
         architecture: for example "u2netp".
+        whole: refuse a file without what the network needs only in training, as an export has it;
+            else that begins at random.
         **options: of `matting_keras.build`: `training=True` keeps MODNet's training-only heads,
             `input_norm="half"` is for weights of u-2-net-portrait.
 
@@ -61,7 +65,7 @@ def convert(path: str | os.PathLike, architecture: str, **options) -> keras.Mode
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a .pth, .ckpt or .onnx file.")
     model = build(architecture, **options)
-    assign(model, _read(path, model), str(path))
+    assign(model, _read(path, model), str(path), whole=whole)
     check_finite(model, str(path))
     return model
 

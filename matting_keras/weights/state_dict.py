@@ -26,7 +26,9 @@ _SECOND_NAME = ("backbone.", "lr_branch.backbone.")
 """MODNet registers its backbone twice; both names are the same tensors."""
 
 
-def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], where: str) -> None:
+def assign(
+    model: keras.Model, tensors: Mapping[str, np.ndarray], where: str, *, whole: bool = False
+) -> None:
     """Give a model the weights of a state dict.
 
     Args:
@@ -35,6 +37,8 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], where: str) ->
         tensors: by PyTorch's names, or MindSpore's (gamma, beta, moving_mean, moving_variance),
             with or without "module." in front; float16 is widened.
         where: for messages.
+        whole: refuse tensors without those that only training needs; else such layers of the model
+            keep their random weights.
 
     Raises:
         InputError: a tensor is missing, has another shape, or belongs to another network.
@@ -45,6 +49,11 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], where: str) ->
         names = tensor_names(layer)
         missing = [name for name in names if name not in found]
         if missing and all(training_only(name) for name in missing):
+            if whole:
+                raise InputError(
+                    f"{where}: has no {missing[0]!r}, so it was exported to run and not to learn; "
+                    "name the checkpoint that it was exported from."
+                )
             log.info("%s starts anew: %s has no training-only outputs", layer.name, where)
             continue
         if missing:

@@ -161,6 +161,8 @@ def test_training_only_heads_start_anew_where_a_file_lacks_them(tmp_path):
     training = convert(tmp_path / "inference.pth", "modnet", training=True)
     x = noise(inference, (1, 64, 64))
     np.testing.assert_array_equal(alpha_of(training(x)), alpha_of(inference(x)))
+    with pytest.raises(InputError, match="exported to run and not to learn"):
+        convert(tmp_path / "inference.pth", "modnet", whole=True, training=True)
 
 
 def test_folded_networks_do_not_go_back_to_pytorch(tmp_path):

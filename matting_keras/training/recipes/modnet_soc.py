@@ -40,7 +40,7 @@ class ModnetSocLoss(RecipeLoss):
     Shapes and ranges: outputs as for `ModnetLoss`, all 0..1; of the backup "alpha" and "detail".
 
     Source: ZHKKKe/MODNet, src/trainer.py, soc_adaptation_iter; weights 100 and 1, with Adam at
-    1e-5 (betas 0.9, 0.99), batch 1, norms frozen.
+    1e-5 (betas 0.9, 0.99), batch 1, norms in evaluation mode (see `self_supervised.SelfTaught`).
 
     Differs: a picture without a band, as one without a person, gives 0 where the original divides
     by 0 (its issues 95, 117, 143). The band's means are over the batch, the same at the published
@@ -58,6 +58,7 @@ class ModnetSocLoss(RecipeLoss):
 
     needs = ("alpha", "semantic", "detail")
     reads = ("alpha", "detail")
+    supervised = False
 
     def __init__(self, semantic: float = 100.0, detail: float = 1.0):
         self.semantic = semantic
