@@ -3,10 +3,10 @@
 # environment; see README.md beside this.
 #   OUT       folder for what comes back                      PACKS    the packs (globs will do)
 #   ARCH      network, or "none" for no training              MINUTES  of training, start included
-#   PRECISION mixed_bfloat16, mixed_float16 or float32        FLAGS    more flags of train.py
-#   WHEELS    folder of carried wheels                        RESUME   state.npz, or its first piece
+#   PRECISION mixed_bfloat16, mixed_float16 or float32        WORDS    settings, as group.key=value
+#   WHEELS    folder of carried wheels                        RESUME   "kept", or a state.npz.aa
 #   TIMES     minutes for throughput.py beforehand; 0: none   TIMED    flags of throughput.py
-#   KEEP      folder that outlives the call (packs, state, compiled programs)
+#   KEEP      folder that outlives the call (packs, runs, compiled programs)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${OUT:?OUT names the folder for what comes back}"
@@ -20,13 +20,14 @@ mkdir -p "$OUT" "$keep/packs" "$keep/site"
 step() { printf '== %s (%d s)\n' "$*" "$SECONDS"; }
 
 step "packages"
-if ! "$python" -c 'import keras' 2>/dev/null; then
+if ! "$python" -c 'import keras, hydra' 2>/dev/null; then
     # Only what is lacking: the machine's own packages fit its jax.
     mapfile -t names < <("$python" - "${WHEELS:?keras is not there: WHEELS names a folder}" <<'EOF'
 import importlib.util, pathlib, sys
-homes = {"opencv_python_headless": "cv2", "absl_py": "absl", "pillow": "PIL"}
-homes |= {"markdown_it_py": "markdown_it"}
-names = {path.name.split("-")[0] for path in pathlib.Path(sys.argv[1]).glob("*.whl")}
+homes = {"opencv_python_headless": "cv2", "absl_py": "absl", "pillow": "PIL", "pyyaml": "yaml"}
+homes |= {"markdown_it_py": "markdown_it", "hydra_core": "hydra", "h5py": "h5py"}
+homes |= {"antlr4_python3_runtime": "antlr4"}
+names = {path.name.split("-")[0].lower() for path in pathlib.Path(sys.argv[1]).glob("*.whl")}
 print(*sorted(n for n in names if not importlib.util.find_spec(homes.get(n, n))), sep="\n")
 EOF
     )
@@ -48,7 +49,7 @@ print(f"python {sys.version.split()[0]}, jax {jax.__version__}, keras {keras.__v
 if device.platform != "gpu" and not os.environ.get("ALLOW_CPU"):
     sys.exit("jax sees no GPU; set ALLOW_CPU=1 to go on nevertheless")
 if not features.check("webp"):
-    sys.exit("this Pillow reads no WebP; write the packs with --format JPEG")
+    sys.exit("this Pillow reads no WebP; write the packs with --raw")
 EOF
 
 if [[ -n ${PACKS:-} ]]; then
@@ -65,23 +66,23 @@ fi
 
 if [[ $arch != none ]]; then
     step "training $arch"
-    resume=()
+    folder=$keep/runs/$arch minutes=${MINUTES:-8} status=0 resume=()
     if [[ -n ${RESUME:-} ]]; then
-        state=$RESUME
-        if [[ $state == *.aa ]]; then
-            state=$keep/joined/state.npz
-            mkdir -p "$keep/joined"
-            cat "${RESUME%.aa}".a? >"$state"
-            cp "$(dirname "$RESUME")/log.csv" "$keep/joined/" 2>/dev/null || true
+        resume=(--resume)
+        if [[ $RESUME != kept ]]; then
+            mkdir -p "$folder"
+            cat "${RESUME%.aa}".a? >"$folder/state.npz"
+            for file in best.keras log.csv; do
+                cp "$(dirname "$RESUME")/$file" "$folder/"
+            done
         fi
-        resume=(--resume "$state")
     fi
-    folder=$keep/runs/$arch minutes=${MINUTES:-8} status=0
+    packs=("$keep"/packs/*.pack)
     # It stops by itself; should it hang, what it has still comes back.
-    timeout "$(awk "BEGIN { print 60 * $minutes + 90 }")" \
-        "$python" -m benchmarks.gpu.train "$keep"/packs/*.npz --arch "$arch" --output "$folder" \
-        --minutes "$minutes" --precision "${PRECISION:-mixed_bfloat16}" \
-        "${resume[@]}" ${FLAGS:-} || status=$?
+    timeout "$(awk "BEGIN { print int(60 * $minutes + 90) }")" \
+        "$python" train/train.py --arch "$arch" --data "${packs[@]/#/packed:}" \
+        --output "$folder" --precision "${PRECISION:-mixed_bfloat16}" "${resume[@]}" \
+        trainer=gpu "trainer.minutes=$minutes" ${WORDS:-} || status=$?
     cp "$folder"/{best.keras,log.csv,run.json} "$OUT/" || exit 1
     # Files of more than 16 MiB do not come back.
     split --bytes=15M --suffix-length=2 "$folder/state.npz" "$OUT/state.npz."

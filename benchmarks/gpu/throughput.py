@@ -1,6 +1,10 @@
 """Images a second of the training step alone, and with the augmentation that feeds it.
 
 KERAS_BACKEND=jax python -m benchmarks.gpu.throughput [--json FILE] [--minutes 4]
+
+Timed is `Learner.fit` itself, Python between the steps included, with one look at the losses an
+execution, as in a training; not the first two epochs, which compile, and not validation. Noise
+takes the place of photos, and stays on the device as they do.
 """
 
 from __future__ import annotations
@@ -11,38 +15,42 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import jax
 import keras
 import numpy as np
 
-from benchmarks.gpu import BEGAN
-from benchmarks.gpu.photos import Photos, upload
-from benchmarks.gpu.settings import PRECISIONS
-from benchmarks.gpu.step import Recipe, Steps, optimizer
 from matting_keras.architectures.registry import ARCHITECTURES, build
 from matting_keras.atomic import atomic_path
+from matting_keras.data.packed.augment import Augment
+from matting_keras.data.packed.batches import HeldBatches, TrainingBatches
+from matting_keras.data.packed.inputs import endless
+from matting_keras.data.sample import Sample
+from matting_keras.data.store import Store
+from matting_keras.data.strengths import AugmentConfig
 from matting_keras.geometry import buckets
+from matting_keras.training.config import RecipeConfig, TrainerConfig
+from matting_keras.training.learner import Learner
+from matting_keras.training.optimizers import optimizer
+from matting_keras.training.recipes.registry import recipe_loss
 
-STILL = dict.fromkeys(
-    ("flip", "rotate", "shift", "brightness", "contrast", "gamma", "colour"), 0.0
-) | dict.fromkeys(("blur", "noise", "jpeg", "grayscale", "composite", "empty"), 0.0)
-LIVELY = dict.fromkeys(STILL, 0.2)
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+LEFT_OUT = 2
+"""Epochs before the timed ones."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark as the command line says."""
-    flags = parser().parse_args(arguments)
+    flags, began = parser().parse_args(arguments), time.perf_counter()
     rows: list[dict] = []
     cases = itertools.product(flags.batch, flags.precision, flags.arch)
     for size, precision, arch in cases:
-        spent = time.perf_counter() - BEGAN
-        if spent > flags.minutes * 60:
+        if time.perf_counter() - began > flags.minutes * 60:
             print("the time is up: the rows that follow are left out")
             break
         rows.append(_case(arch, precision, size, flags))
@@ -60,8 +68,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--precision", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     made.add_argument("--batch", nargs="+", type=int, default=[128])
     made.add_argument("--area", type=int, default=256 * 256)
-    made.add_argument("--scan", type=int, default=16, help="steps per call to the GPU")
-    made.add_argument("--calls", type=int, default=5, help="timed calls, of which the median")
+    made.add_argument("--at-once", type=int, default=8, help="steps between two looks at the loss")
+    made.add_argument("--steps", type=int, default=16, help="of an epoch")
+    made.add_argument("--epochs", type=int, default=5, help="timed, of which the median")
     made.add_argument("--minutes", type=float, default=4, help="no case is begun after these")
     made.add_argument("--plain", action="store_true", help="without asymmetric blocks")
     made.add_argument("--augment", action="store_true", help="with augmentation in every step")
@@ -69,54 +78,88 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+class Clock(keras.callbacks.Callback):
+    """Seconds of each epoch's steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Nothing to do: that a callback has it makes Keras wait for the losses, as always."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self.began)
+
+
 def _case(arch: str, precision: str, size: int, flags: argparse.Namespace) -> dict:
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(0)
     (shape,) = buckets(flags.area, (1.0,))
-    model = build(arch, asymmetric=not flags.plain)
-    model.compile(optimizer=optimizer(precision, amsgrad=False, average=0.999))
-    model.optimizer.build(model.trainable_variables)
-    strengths = SimpleNamespace(**(LIVELY if flags.augment else STILL), zoom=(0.85, 1.5))
-    recipe = Recipe(strengths, batch_size=size, steps=flags.scan)
-    photos = _noise(shape, ARCHITECTURES[arch].channels)
-    # A bare step gets one batch that is there already.
-    fixed = None if flags.augment else _fixed(photos, shape, size)
-    steps = Steps(model, recipe, photos, photos if flags.augment else None, fixed=fixed)
-    compile_seconds = steps.compile([shape])
-    index = np.resize(np.arange(len(photos.start), dtype="int32"), flags.scan * size)
-    rates, seconds = np.full(flags.scan, 1e-4), []
-    for call in range(flags.calls + 2):
-        began = time.perf_counter()
-        loss = float(steps.run(shape, index, call * flags.scan, rates))
-        seconds.append(time.perf_counter() - began)
-    median = float(np.median(seconds[2:]))
+    store, sizes = _noise(shape, ARCHITECTURES[arch].channels, size)
+    layer = Augment(AugmentConfig())
+    batch = layer(HeldBatches(store, sizes, [shape], size)[0])
+    learner = Learner(build(arch, asymmetric=not flags.plain), recipe_loss("likeunet"), batch)
+    train = replace(TrainerConfig(), average=0.999, steps_per_execution=flags.at_once)
+    learner.compile(
+        optimizer(RecipeConfig(), train, 1000), jit_compile=True, steps_per_execution=flags.at_once
+    )
+    learner.optimizer.build(learner.trainable_variables)
+    if flags.augment:
+        learner.prepare = layer
+        many = {"seed": 0, "scenes": store, "resident": 10**9}
+        batches = endless(TrainingBatches(store, sizes, [shape], size, **many))
+    else:
+        batches = _again(batch)
+    clock = Clock()
+    learner.fit(
+        batches,
+        steps_per_epoch=flags.steps,
+        epochs=LEFT_OUT + flags.epochs,
+        verbose=0,
+        callbacks=[clock],
+    )
+    median = float(np.median(clock.seconds[LEFT_OUT:]))
     return {
         "arch": arch,
         "precision": precision,
         "batch": size,
         "shape": shape,
         "augmented": flags.augment,
-        "images_per_second": round(flags.scan * size / median, 1),
-        "step_ms": round(1000 * median / flags.scan, 2),
-        "compile_seconds": round(compile_seconds, 1),
-        "loss": loss,
+        "images_per_second": round(flags.steps * size / median, 1),
+        "step_ms": round(1000 * median / flags.steps, 2),
+        "first_epoch_seconds": round(clock.seconds[0], 1),
     }
 
 
-def _noise(shape: tuple[int, int], channels: int) -> Photos:
+def _noise(shape: tuple[int, int], channels: int, count: int) -> tuple[Store, list]:
     rng = np.random.default_rng(0)
-    sides = [round(side * 1.2) for side in shape]
-    return upload(list(rng.integers(0, 256, (64, *sides, channels + 1), "uint8")), [False] * 64)
+    side = round(1.2 * shape[0])
+    photos = rng.integers(0, 256, (count, side, side, 3), "uint8")
+    alpha = rng.integers(0, 256, (side, side)) / np.float32(255)
+    samples = [
+        Sample(f"noise {number}", partial(_pair, photo, alpha), person=str(number))
+        for number, photo in enumerate(photos)
+    ]
+    return Store(samples, channels, side * side), [(side, side)] * count
 
 
-def _fixed(photos: Photos, shape: tuple[int, int], size: int) -> tuple[jax.Array, jax.Array]:
-    rng = np.random.default_rng(0)
-    image = rng.uniform(0, 255, (size, *shape, photos.channels - 1)).astype("float32")
-    alpha = rng.uniform(0, 1, (size, *shape, 1)).astype("float32")
-    return jax.numpy.asarray(image), jax.numpy.asarray(alpha)
+def _pair(rgb: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return rgb, alpha
+
+
+def _again(batch: tuple) -> Iterator[tuple]:
+    """One batch that is on the device already, for ever."""
+    while True:
+        yield batch
 
 
 def _write(path: Path, rows: list[dict], flags: argparse.Namespace) -> None:
+    import jax
+
     facts = {
         "benchmark": "gpu.throughput",
         "device": jax.devices()[0].device_kind,

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Collects what a machine without network may lack, for Python 3.11 to 3.13 on Linux, x86-64.
-#   benchmarks/gpu/wheels.sh FOLDER         keras and what it needs beside jax, h5py and rich
+#   benchmarks/gpu/wheels.sh FOLDER         keras, Hydra and what they need beside jax and PyYAML
 #   benchmarks/gpu/wheels.sh FOLDER --all   and all else that training imports, but jax
 set -euo pipefail
 folder=${1:?usage: wheels.sh FOLDER [--all]}
 python=${PYTHON:-python3}
-keras=$("$python" -c 'import importlib.metadata as m; print(m.version("keras"))' 2>/dev/null || true)
-packages=("keras${keras:+==$keras}" namex optree typing-extensions)
+version() { "$python" -c "import importlib.metadata as m; print('==' + m.version('$1'))" 2>/dev/null; }
+packages=("keras$(version keras || true)" namex optree typing-extensions)
+packages+=("hydra-core$(version hydra-core || true)" "omegaconf$(version omegaconf || true)")
 if [[ ${2:-} == --all ]]; then
-    packages+=(absl-py rich markdown-it-py mdurl pygments h5py ml-dtypes packaging)
+    packages+=(absl-py rich markdown-it-py mdurl pygments h5py ml-dtypes packaging pyyaml)
     packages+=(numpy scipy pillow tqdm opencv-python-headless)
 fi
 mkdir -p "$folder"
@@ -19,5 +20,8 @@ for version in 3.11 3.12 3.13; do
         --platform manylinux_2_26_x86_64 --platform manylinux_2_17_x86_64 \
         --platform manylinux2014_x86_64 --dest "$folder" "${packages[@]}"
 done
+# OmegaConf's parser is published as source only; what is built of it fits every Python.
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$folder" \
+    "antlr4-python3-runtime==4.9.3"
 ls -l "$folder"
 du -ch "$folder"/*.whl | tail -n 1

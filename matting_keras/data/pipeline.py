@@ -6,20 +6,25 @@ same photos, changed in the same way, whether the run was interrupted before or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from matting_keras.data.augment import AugmentConfig, recolour, warp
 from matting_keras.data.band import unknown
 from matting_keras.data.compose import eased, hardness, over
+from matting_keras.data.order import (
+    Planned,
+    Shapes,
+    check_enough,
+    fitted,
+    in_order,
+    plan,
+    wanted_shapes,
+)
+from matting_keras.data.share import ALL, Share
 from matting_keras.data.store import Store
-from matting_keras.errors import InputError
-from matting_keras.geometry import fit_inside, nearest_bucket
-
-Shapes = Sequence[tuple[int, int]]
 
 
 def training_batches(
@@ -34,6 +39,7 @@ def training_batches(
     first_step: int = 0,
     ramp: int = 0,
     targets: bool = False,
+    share: Share = ALL,
 ) -> tf.data.Dataset:
     """Endless batches of (image, alpha); each batch has one of `shapes`.
 
@@ -51,6 +57,7 @@ def training_batches(
         targets: give, in place of alpha, what the recipes' losses read: a dictionary of "alpha",
             "unknown" (1 inside the unknown band) and "refined" (1 where the alpha is no rough
             mask).
+        share: which rows of every batch to make; the others are not even read.
 
     Returns:
         A dataset of image float32 (batch, height, width, channels) in 0..255 and alpha float32
@@ -59,24 +66,17 @@ def training_batches(
     Raises:
         InputError: fewer photos than one batch, or cut-outs without scenes.
     """
-    if len(store) < batch_size:
-        raise InputError(
-            f"{len(store)} photos for training are fewer than one batch of {batch_size}; add "
-            "photos or pass a smaller batch (trainer.batch_size=N)."
-        )
-    if scenes is None and any(sample.cutout for sample in store.samples):
-        raise InputError(
-            "cut-outs have no background of their own; name pictures without people to show them "
-            "in front of: --backgrounds DIR."
-        )
-    wanted = np.array([shapes.index(nearest_bucket(*size, shapes)) for size in sizes])
-    planned = Planned(plan(wanted, batch_size, seed))
+    check_enough(store.samples, batch_size, scenes is not None)
+    planned = Planned(plan(wanted_shapes(sizes, shapes), batch_size, seed))
+    mine = share.rows(batch_size)
+    rows = mine.stop - mine.start
 
     def sample(number):
         bucket, indices = planned[int(number) // batch_size]
         return (*shapes[bucket], indices[number % batch_size])
 
     def place(number):
+        number = number // rows * batch_size + mine.start + number % rows
         # Counting with a Python function, not Dataset.from_generator: TensorFlow's generator op
         # makes malloc hand every freed page back, which cost a third of the processor's time.
         height, width, index = tf.numpy_function(sample, [number], (tf.int64, tf.int64, tf.int32))
@@ -84,48 +84,9 @@ def training_batches(
         return index, tf.ensure_shape(shape, (2,)), tf.stack([seed, tf.cast(number, tf.int32)])
 
     changed = _changer(store, scenes, config, ramp * batch_size, targets)
-    dataset = tf.data.Dataset.counter(first_step * batch_size).map(place)
+    dataset = tf.data.Dataset.counter(first_step * rows).map(place)
     dataset = dataset.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(4)
-
-
-class Planned:
-    """An endless plan that can be asked for any batch by its number."""
-
-    def __init__(self, batches: Iterator[tuple[int, np.ndarray]]):
-        self._batches = batches
-        self._known: list[tuple[int, np.ndarray]] = []
-
-    def __getitem__(self, step: int) -> tuple[int, np.ndarray]:
-        while len(self._known) <= step:
-            self._known.append(next(self._batches))
-        return self._known[step]
-
-
-def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Which photos make up which batch, for ever: every epoch a new order, no photo twice.
-
-    Photos that do not fill a batch of their shape are carried over into the next epoch, so none
-    is starved and no batch is short.
-
-    Args:
-        wanted: the number of each photo's shape, int (N,).
-        batch_size: photos per batch.
-        seed: decides the order.
-
-    Yields:
-        The number of a shape and `batch_size` photo indices.
-    """
-    waiting: dict[int, list[int]] = {int(b): [] for b in np.unique(wanted)}
-    epoch = 0
-    while True:
-        for index in np.random.default_rng((seed, epoch)).permutation(len(wanted)):
-            queue = waiting[int(wanted[index])]
-            queue.append(int(index))
-            if len(queue) == batch_size:
-                yield int(wanted[index]), np.array(queue, "int32")
-                queue.clear()
-        epoch += 1
+    return dataset.batch(rows, drop_remainder=True).prefetch(4)
 
 
 def validation_batches(
@@ -134,6 +95,7 @@ def validation_batches(
     shapes: Shapes,
     batch_size: int,
     targets: bool = False,
+    share: Share = ALL,
 ) -> tf.data.Dataset:
     """Every photo once, unchanged but for its size; its last row and column fill up the shape.
 
@@ -145,16 +107,9 @@ def validation_batches(
         shapes: the closed set of (height, width).
         batch_size: photos per batch; the last batch of a shape may be smaller.
         targets: as for `training_batches`.
+        share: which of the batches to make.
     """
-    buckets: dict[tuple[int, int], list[int]] = {}
-    for index, size in enumerate(sizes):
-        buckets.setdefault(nearest_bucket(*size, shapes), []).append(index)
-
-    batches = [
-        (shape, indices[start : start + batch_size])
-        for shape, indices in sorted(buckets.items())
-        for start in range(0, len(indices), batch_size)
-    ]
+    batches = share.whole(in_order(sizes, shapes, batch_size))
 
     def batch(number):
         shape, indices = batches[int(number)]
@@ -172,22 +127,6 @@ def validation_batches(
         return image, {"alpha": alpha, "unknown": tf.map_fn(unknown, alpha), "refined": refined}
 
     return tf.data.Dataset.range(len(batches)).map(placed).prefetch(2)
-
-
-def fitted(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A packed photo scaled into a shape, aspect kept, its border repeated to fill the rest."""
-    inner, outer = fit_inside(*photo.shape[:2], shape)
-    resized = np.stack(
-        [
-            np.asarray(
-                Image.fromarray(photo[..., c]).resize(inner[::-1], Image.Resampling.BILINEAR)
-            )
-            for c in range(photo.shape[-1])
-        ],
-        axis=-1,
-    )
-    around = ((0, outer[0] - inner[0]), (0, outer[1] - inner[1]), (0, 0))
-    return np.pad(resized, around, mode="edge")
 
 
 def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: int, targets: bool):

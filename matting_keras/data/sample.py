@@ -19,7 +19,8 @@ class Sample:
 
     Attributes:
         name: says which one it is in messages: the image's path, or the drawing's number.
-        read: returns RGB uint8 (height, width, 3) and alpha float32 (height, width) in 0..1.
+        read: returns RGB uint8 (height, width, 3) and alpha float32 (height, width) in 0..1, or
+            None where there is no alpha.
         person: samples with the same value show the same person and stay on the same side of
             the split between training and validation.
         rough: the alpha is a hard mask made by hand or by machine, not a matte.
@@ -31,13 +32,14 @@ class Sample:
     """
 
     name: str
-    read: Callable[[], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[], tuple[np.ndarray, np.ndarray | None]]
     person: str
     rough: bool = False
     split: str | None = None
     trimap: Path | None = None
     labels: Path | None = None
     cutout: bool = False
+    labelled: bool = True
 
 
 def read_pair(

@@ -17,14 +17,20 @@ from pathlib import Path
 
 import numpy as np
 
+from matting_keras.data.clips import Clips
 from matting_keras.data.formats import FORMATS
+from matting_keras.data.formats.layout import is_picture
 from matting_keras.data.sample import Sample as Sample
 from matting_keras.data.specs import open_source as open_source
 from matting_keras.data.specs import parse as parse
 from matting_keras.errors import InputError
 from matting_keras.media.images import IMAGE_SUFFIXES, read_image
+from matting_keras.media.video import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
+
+TRUTHS = ("alphas", "masks")
+"""Folders whose pictures are no photos."""
 
 
 def folder(root: str | os.PathLike) -> list[Sample]:
@@ -84,6 +90,53 @@ def backgrounds(root: str | os.PathLike) -> list[Sample]:
             f"backgrounds {root}: no pictures in it; expected {', '.join(IMAGE_SUFFIXES)}."
         )
     return [Sample(str(path), partial(_read_scene, path), person=str(path)) for path in paths]
+
+
+def unlabelled(spec: str | os.PathLike, clips: Clips | None = None) -> list[Sample]:
+    """Whatever can be learned from without an alpha: photos, videos, and labelled sets too.
+
+    A known set ("p3m:PATH") is opened as `open_source` does. Of a plain folder its pairs
+    (`images/` beside `alphas/` or `masks/`) come first, with their alphas, then all other pictures
+    and the videos below it. A video file may also be named alone.
+
+    Args:
+        spec: a data set, a folder, or a video file.
+        clips: how frames are taken out of videos; None for one in ten.
+
+    Raises:
+        InputError: nothing there, a known set without its name, or more frames than memory.
+    """
+    root, clips = Path(spec), clips or Clips()
+    if root.is_file() and _is_video(root):
+        return clips.samples(root)
+    if parse(spec).format.name != "folder":
+        return open_source(spec, "train+validation")
+    if not root.is_dir():
+        raise InputError(
+            f"--data {root}: no such folder; expected one with pictures or videos, or a video "
+            f"({', '.join(VIDEO_SUFFIXES)})."
+        )
+    for form in FORMATS.values():
+        # A published set's masks would be taken for photos.
+        if form.nested and form.fits(root):
+            raise InputError(f"--data {root}: looks like {form.title}; pass {form.name}:{root}.")
+    found = _pairs(root)
+    known = {sample.name for sample in found}
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        if str(path) in known or inside.parts[0] in TRUTHS:
+            continue
+        person = f"{root.resolve().name}/{inside}"
+        if is_picture(path):
+            found.append(Sample(str(path), partial(_read_alone, path), person, labelled=False))
+        elif _is_video(path):
+            found += clips.samples(path, person)
+    if not found:
+        raise InputError(
+            f"--data {root}: no pictures and no videos in it; expected "
+            f"{', '.join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)}."
+        )
+    return found
 
 
 def split(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], list[Sample]]:
@@ -151,6 +204,21 @@ def group_lookalikes(
 
 def _folder(sample: Sample) -> str:
     return sample.person.partition("/")[0]
+
+
+def _pairs(root: Path) -> list[Sample]:
+    """The labelled photos of a plain folder, which need not have any."""
+    if not any((root / name).is_dir() for name in TRUTHS):
+        return []
+    return FORMATS["folder"].read(root, "all").samples
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def _read_alone(path: Path) -> tuple[np.ndarray, None]:
+    return read_image(path), None
 
 
 def _read_scene(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,7 @@ class Store:
             return self._kept[index]
         return self.take(index, *self.samples[index].read())
 
-    def take(self, index: int, rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    def take(self, index: int, rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         """Pack a sample that has been read, and keep it while there is room."""
         photo = pack(rgb, alpha, self.channels, self.area)
         if self._bytes + photo.nbytes <= self.budget:
@@ -142,18 +142,21 @@ def check(
     return Checked(store.subset(good), sizes, np.array(thumbnails), rejected)
 
 
-def pack(rgb: np.ndarray, alpha: np.ndarray, channels: int, area: int) -> np.ndarray:
+def pack(rgb: np.ndarray, alpha: np.ndarray | None, channels: int, area: int) -> np.ndarray:
     """Photo and alpha as one uint8 array, shrunk to about `area` pixels.
 
     Args:
         rgb: uint8 (height, width, 3).
-        alpha: float32 (height, width) in 0..1.
+        alpha: float32 (height, width) in 0..1; None, of a photo without one, is packed as 0 and
+            must not be learned from.
         channels: 3 keeps colour, 1 makes BT.601 gray.
         area: most pixels to keep.
 
     Returns:
         uint8 (height, width, channels + 1).
     """
+    if alpha is None:
+        alpha = np.zeros(rgb.shape[:2], "float32")
     height, width = alpha.shape
     layers = [Image.fromarray(rgb), Image.fromarray(np.round(alpha * 255).astype("uint8"))]
     scale = (area / (height * width)) ** 0.5

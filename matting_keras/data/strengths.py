@@ -1,0 +1,42 @@
+"""How strongly photos are changed while they are learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class AugmentConfig:
+    """How strongly to change photos; probabilities in 0..1.
+
+    Attributes:
+        flip: probability of mirroring left and right.
+        zoom: smallest and largest magnification, relative to the photo just filling the shape.
+        rotate: largest turn, in degrees.
+        shift: largest shift, as a share of the sides.
+        brightness: largest shift, in levels of 255.
+        contrast: largest change of slope, as a share.
+        gamma: largest exponent away from 1, as a logarithm.
+        colour: largest change of each channel's gain and of saturation, as a share.
+        blur: probability of a Gaussian blur of 0.5 to 1.5 pixels.
+        noise: probability of sensor noise of up to 12 levels.
+        jpeg: probability of JPEG compression of quality 30 to 95.
+        grayscale: probability of losing colour.
+        composite: probability of being placed in front of another background.
+        empty: probability of being replaced by a scene without people.
+    """
+
+    flip: float = 0.5
+    zoom: tuple[float, float] = (0.85, 1.5)
+    rotate: float = 12.0
+    shift: float = 0.08
+    brightness: float = 30.0
+    contrast: float = 0.25
+    gamma: float = 0.25
+    colour: float = 0.15
+    blur: float = 0.1
+    noise: float = 0.15
+    jpeg: float = 0.15
+    grayscale: float = 0.1
+    composite: float = 0.3
+    empty: float = 0.02
