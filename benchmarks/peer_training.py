@@ -1,6 +1,6 @@
-"""Seconds of a training step of U²-NetP: ours in Keras and the same network in PyTorch.
+"""Seconds of a training step on the CPU: ours in Keras and the same network in PyTorch.
 
-python -m benchmarks.peer_training [--torch-python PATH] [--steps 8] [--json FILE]
+python -m benchmarks.peer_training --network dark-light [--torch-python PATH] [--json FILE]
 
 Each contender is a process of its own that waits on a pipe while another takes its step.
 """
@@ -10,72 +10,98 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from matting_keras.benchmark.measure import (
-    machine,
-    median,
-    p95,
-    publish,
-    timing_parser,
-    warn_if_busy,
+from benchmarks.contenders import Contender, require_torch, run
+from matting_keras.benchmark.measure import machine, publish, timing_parser, warn_if_busy
+
+OURS, THEIRS = "keras", "torch"
+LAYOUTS = ("NCHW", "channels_last")
+PRECISIONS, JITS = ("float32", "bfloat16"), ("auto", "on", "off")
+TOLERANCES = {"float32": 1e-3, "bfloat16": 2e-2}
+"""The largest relative difference of the first loss between the networks of one precision."""
+
+WRITE = "import sys; from benchmarks.keras_training import write; write(*sys.argv[1:])"
+FEED = (
+    "import json, sys; from benchmarks.keras_training import fed; "
+    "print(json.dumps(fed(sys.argv[1], *map(int, sys.argv[2:]))))"
 )
 
-ROOT = Path(__file__).resolve().parents[1]
-KERAS, LAYOUTS = "keras", ("NCHW", "channels_last")
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-TOLERANCE = 1e-3
-"""The largest relative difference of the first float32 loss between the two networks."""
 
-OURS = "import sys; from benchmarks.peer_training import learn; learn(*sys.argv[1:])"
-WEIGHTS = "import sys; from benchmarks.peer_training import write_weights as w; w(sys.argv[1])"
+@dataclass(frozen=True)
+class Network:
+    """What is compared, and at which size unless the command line says otherwise.
+
+    Attributes:
+        side: of the square images, in pixels.
+        batch: images a step.
+        channels: of an image.
+        ours: the forms of its blocks in Keras.
+        theirs: those in PyTorch.
+        pipeline: rounds of the step with the pipeline that feeds it.
+    """
+
+    side: int
+    batch: int
+    channels: int
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    pipeline: int
+
+
+NETWORKS = {
+    "u2netp": Network(288, 2, 3, ("plain",), ("plain",), 0),
+    "dark-light": Network(
+        256, 16, 1, ("weight space", "plain"), ("three branches", "weight space", "plain"), 3
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark as the command line says."""
     flags = parser().parse_args(arguments)
     flags.warmup = max(1, flags.warmup)
+    for name in ("side", "batch", "pipeline"):
+        if getattr(flags, name) is None:
+            setattr(flags, name, getattr(NETWORKS[flags.network], name))
     require_torch(flags.torch_python)
     warn_if_busy()
     facts = {
         "benchmark": "peer_training",
         "machine": machine("numpy"),
         "settings": {k: v for k, v in vars(flags).items() if k != "torch_python"},
+        "first_loss_difference": {},
+        "rows": [],
     }
     with tempfile.TemporaryDirectory() as folder:
-        contenders = start(Path(folder), flags)
-        try:
-            warm_up(contenders, flags)
-            facts["first_loss_difference"] = check_agreement(contenders)
-            for _ in range(flags.steps):
-                for contender in contenders:
-                    contender.step()
-        finally:
-            for contender in contenders:
-                contender.process.kill()
-                contender.process.wait()
-    for contender in contenders:
-        facts["machine"]["versions"] |= contender.versions
-    facts["rows"] = [contender.row(flags.batch, flags.warmup) for contender in contenders]
-    facts["ratios"] = choose(facts["rows"])
+        write_batch(Path(folder), flags)
+        run([sys.executable, "-c", WRITE, flags.network, folder], "writing the weights")
+        for precision in flags.precisions:
+            compare(facts, Path(folder), flags, precision)
+    facts["ratios"] = ratios(facts["rows"])
+    if flags.pipeline:
+        facts["pipeline"] = feed(flags)
     return publish(facts, report, flags.json)
 
 
 def parser() -> argparse.ArgumentParser:
     """The benchmark's options."""
     made = timing_parser("benchmarks.peer_training", __doc__, rounds=8, warmup=2, counted="steps")
-    made.add_argument("--side", type=int, default=288, metavar="PIXELS")
-    made.add_argument("--batch", type=int, default=2)
+    made.add_argument("--network", default="u2netp", choices=sorted(NETWORKS))
+    made.add_argument("--side", type=int, metavar="PIXELS", help="default: 288; Dark-Light 256")
+    made.add_argument("--batch", type=int, help="default: 2; Dark-Light 16")
     made.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
-    made.add_argument("--precisions", nargs="+", default=list(POLICIES), choices=list(POLICIES))
+    made.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    made.add_argument("--layouts", nargs="+", default=list(LAYOUTS), choices=LAYOUTS)
+    made.add_argument(
+        "--jit", default="auto", choices=JITS, help="compile our step with XLA (default: auto)"
+    )
     made.add_argument(
         "--patience",
         type=float,
@@ -83,6 +109,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="leave out whoever needs longer for a warm-up step, or three times as long for the "
         "first (default 120)",
+    )
+    made.add_argument(
+        "--pipeline",
+        type=int,
+        metavar="ROUNDS",
+        help="rounds of our step alone and fed by the training pipeline, afterwards; 0 leaves them "
+        "out (default: 0; Dark-Light 3)",
     )
     made.add_argument(
         "--spin", action="store_true", help="let PyTorch's threads spin where they wait for work"
@@ -93,219 +126,135 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-class Contender:
-    """A child process that takes a training step when told to.
-
-    Attributes:
-        label: who it is, and in which layout.
-        precision: "float32" or "bfloat16".
-        versions: of its packages.
-        answers: seconds and loss of each step, the warm-up's first.
-        skipped: why it does not take part any more, or None.
-    """
-
-    def __init__(self, label: str, precision: str, command: Sequence[str], spin: bool = False):
-        self.label, self.precision = label, precision
-        self.answers: list[dict] = []
-        self.skipped: str | None = None
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(spin),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.versions = self._read(self.process.stdout.readline())["versions"]
-
-    def step(self, patience: float | None = None) -> None:
-        """Take a step; with patience, give up on a child that needs more seconds than that.
-
-        The first step may take three times as long: it traces and compiles.
-        """
-        if self.skipped:
-            return
-        if patience is not None and not self.answers:
-            patience *= 3
-        late = threading.Event()
-        watch = threading.Timer(patience or 0, lambda: (late.set(), self.process.kill()))
-        if patience is not None:
-            watch.start()
-        self.process.stdin.write('{"command": "step"}\n')
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        watch.cancel()
-        if late.is_set():
-            self.skipped = f"a warm-up step took more than {patience:.0f} s"
-        else:
-            self.answers.append(self._read(line))
-
-    def _read(self, line: str) -> dict:
-        if not line:
-            raise SystemExit(f"{self.label} {self.precision} has ended early; see above.")
-        return json.loads(line)
-
-    def row(self, batch: int, warmup: int) -> dict:
-        """What the table prints; the first `warmup` steps do not count."""
-        row = {"contender": self.label, "precision": self.precision}
-        if self.skipped:
-            return row | {"skipped": self.skipped}
-        times = [answer["seconds"] for answer in self.answers[warmup:]]
-        return row | {
-            "first_step_s": self.answers[0]["seconds"],
-            "median_s": median(times),
-            "p95_s": p95(times),
-            "images_per_second": batch / median(times),
-            "losses": [answer["loss"] for answer in self.answers],
-        }
-
-
-def require_torch(python: str) -> None:
-    """Stop with a sentence where an interpreter cannot train in PyTorch."""
-    try:
-        words = [python, "-c", "import torch, numpy"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise SystemExit(f"--torch-python {python}: cannot be run ({error.strerror}).") from error
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SystemExit(
-            f"{python} has no PyTorch ({why}); name an interpreter that has it and numpy with "
-            "--torch-python PATH."
-        )
-
-
-def environment(spin: bool = False) -> dict[str, str]:
-    """Of every child: on the CPU, with oneDNN, as train.py has it."""
-    chosen = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
-    # OpenMP's threads, which are PyTorch's, spin by default; where anything else wants a core,
-    # each of thousands of barriers then costs a slice of the scheduler's time.
-    chosen.pop("OMP_WAIT_POLICY", None)
-    if not spin:
-        chosen["OMP_WAIT_POLICY"] = "passive"
-    return chosen | {"CUDA_VISIBLE_DEVICES": "-1"}
-
-
-def start(folder: Path, flags: argparse.Namespace) -> list[Contender]:
-    """Write weights and a batch that all share, then start every contender, one after another."""
-    weights, batch, threads = folder / "weights.pth", folder / "batch.npz", str(flags.threads)
+def write_batch(folder: Path, flags: argparse.Namespace) -> None:
     rng = np.random.default_rng(0)
     shape = (flags.batch, flags.side, flags.side)
-    images = rng.uniform(0, 255, (*shape, 3)).astype("float32")
-    np.savez(batch, images=images, alphas=rng.uniform(0, 1, (*shape, 1)).astype("float32"))
-    words = [sys.executable, "-c", WEIGHTS, str(weights)]
-    if subprocess.run(words, cwd=ROOT, env=environment(), check=False).returncode:
-        raise SystemExit("the weights that all start from could not be written; see above.")
-    theirs = [flags.torch_python, str(ROOT / "benchmarks" / "torch_u2netp.py")]
-    theirs += ["--weights", str(weights), "--batch", str(batch), "--threads", threads]
-    contenders = []
-    for precision in flags.precisions:
-        ours = [sys.executable, "-c", OURS, str(weights), str(batch), precision, threads]
-        contenders.append(Contender(KERAS, precision, ours))
-        for layout in LAYOUTS:
-            command = [*theirs, "--precision", precision, "--layout", layout]
-            contenders.append(Contender(f"torch {layout}", precision, command, flags.spin))
-    return contenders
+    images = rng.uniform(0, 255, (*shape, NETWORKS[flags.network].channels)).astype("float32")
+    alphas = rng.uniform(0, 1, (*shape, 1)).astype("float32")
+    np.savez(folder / "batch.npz", images=images, alphas=alphas)
 
 
-def warm_up(contenders: Sequence[Contender], flags: argparse.Namespace) -> None:
-    for _ in range(flags.warmup):
+def compare(facts: dict, folder: Path, flags: argparse.Namespace, precision: str) -> None:
+    """Let all contenders of one precision take their steps in turn, and add their rows.
+
+    Precisions come one after another: all at once may not fit into memory.
+    """
+    contenders: list[Contender] = []
+    try:
+        for contender in start(folder, flags, precision):
+            contenders.append(contender)
+        for _ in range(flags.warmup):
+            for contender in contenders:
+                contender.step(flags.patience)
+        facts["first_loss_difference"][precision] = check_agreement(contenders, precision)
+        for _ in range(flags.steps):
+            for contender in contenders:
+                contender.step()
+    finally:
         for contender in contenders:
-            contender.step(flags.patience)
+            contender.end()
+    for contender in contenders:
+        facts["machine"]["versions"] |= contender.versions
+    facts["rows"] += [contender.row(flags.batch, flags.warmup) for contender in contenders]
 
 
-def check_agreement(contenders: Sequence[Contender]) -> float | None:
-    """The largest relative difference of the first float32 loss; stops where it is too large."""
+def start(folder: Path, flags: argparse.Namespace, precision: str) -> Iterator[Contender]:
+    """Every contender of a precision, one after another."""
+    chosen = NETWORKS[flags.network]
+    shared = ["--network", flags.network, "--batch", str(folder / "batch.npz")]
+    shared += ["--precision", precision, "--threads", str(flags.threads)]
+    for form in chosen.ours:
+        command = [sys.executable, "-m", "benchmarks.keras_training", *shared]
+        command += ["--form", form, "--weights", str(folder / "branches.keras")]
+        command += ["--jit", flags.jit]
+        yield Contender(identity(OURS, form, "", precision), command)
+    for form in chosen.theirs:
+        weights = folder / ("plain.pth" if form == "plain" else "branches.pth")
+        for layout in flags.layouts:
+            command = [flags.torch_python, "-m", "benchmarks.torch_training", *shared]
+            command += ["--form", form, "--layout", layout, "--weights", str(weights)]
+            yield Contender(identity(THEIRS, form, layout, precision), command, flags.spin)
+
+
+def identity(library: str, form: str, layout: str, precision: str) -> dict[str, str]:
+    return {"library": library, "form": form, "layout": layout, "precision": precision}
+
+
+def check_agreement(contenders: Sequence[Contender], precision: str) -> float | None:
+    """The largest relative difference of the first loss; stops where it is too large."""
     losses = {
-        one.label: one.answers[0]["loss"]
-        for one in contenders
-        if one.precision == "float32" and one.answers
+        " ".join(one.facts.values()): one.answers[0]["loss"] for one in contenders if one.answers
     }
-    if KERAS not in losses or len(losses) == 1:
+    if len(losses) < 2:
         return None
-    wanted = losses[KERAS]
+    wanted = next(iter(losses.values()))
     difference = float(np.max([abs(loss - wanted) / wanted for loss in losses.values()]))
-    if not difference <= TOLERANCE:
-        raise SystemExit(f"first losses differ by {difference:.1e}: {losses}; nothing is timed.")
+    if not difference <= TOLERANCES[precision]:
+        raise SystemExit(f"first losses differ by {difference:.1e}: {losses}; nothing is reported.")
     return difference
 
 
-def choose(rows: list[dict]) -> dict[str, float]:
-    """Mark the faster layout of PyTorch; returns ours against it by precision."""
-    ratios = {}
-    for precision in POLICIES:
-        ran = [row for row in rows if row["precision"] == precision and "skipped" not in row]
-        ours = [row for row in ran if row["contender"] == KERAS]
-        theirs = [row for row in ran if row["contender"] != KERAS]
-        if theirs:
-            best = min(theirs, key=lambda row: row["median_s"])
-            best["fastest_of_torch"] = True
-            for row in ours:
-                ratios[precision] = best["median_s"] / row["median_s"]
-    return ratios
+def ratios(rows: list[dict]) -> list[dict]:
+    """How many times the images a second of each contender in PyTorch each of ours does."""
+    ran = [row for row in rows if "skipped" not in row]
+    return [
+        {"precision": own["precision"], "ours": own["form"], "theirs": peer["form"]}
+        | {"layout": peer["layout"], "times": peer["median_s"] / own["median_s"]}
+        for own in ran
+        for peer in ran
+        if (own["library"], peer["library"]) == (OURS, THEIRS)
+        and own["precision"] == peer["precision"]
+    ]
+
+
+def feed(flags: argparse.Namespace) -> dict:
+    """Images a second of our step alone and with the pipeline, in turn, in a child."""
+    numbers = (flags.side, flags.batch, flags.threads, flags.pipeline, flags.steps)
+    words = [sys.executable, "-c", FEED, flags.network, *map(str, numbers)]
+    return json.loads(run(words, "the step with its pipeline").splitlines()[-1])
 
 
 def report(facts: dict) -> None:
-    """Print the table."""
+    """Print the tables."""
     chosen = facts["settings"]
     print(
-        f"u2netp, training step on the CPU, batch {chosen['batch']} of "
-        f"{chosen['side']}×{chosen['side']}, {chosen['threads']} threads, PyTorch's "
-        f"{'spin' if chosen['spin'] else 'sleep'} where they wait"
+        f"{chosen['network']}, training step on the CPU, batch {chosen['batch']} of "
+        f"{chosen['side']}×{chosen['side']}, {chosen['threads']} threads; our XLA {chosen['jit']}; "
+        f"PyTorch's threads {'spin' if chosen['spin'] else 'sleep'} where they wait"
     )
-    if facts["first_loss_difference"] is not None:
-        print(f"first float32 loss: relative difference {facts['first_loss_difference']:.1e}")
-    print("contender             precision   median s/step (p95)  images/s  first step s")
+    for precision, difference in facts["first_loss_difference"].items():
+        if difference is not None:
+            print(f"first loss, {precision}: relative difference {difference:.1e}")
+    print(f"{'contender':37}  precision    median s/step (p95)  images/s  first step s")
     for row in facts["rows"]:
-        head = f"{row['contender']:20}  {row['precision']:9}  "
+        head = f"{row['library']:6} {row['form']:15} {row['layout']:14} {row['precision']:9}  "
         if "skipped" in row:
             print(f"{head} skipped: {row['skipped']}")
             continue
         seconds = f"{row['median_s']:.3f} ({row['p95_s']:.3f})"
-        print(
-            f"{head} {seconds:>19} {row['images_per_second']:9.2f} {row['first_step_s']:13.1f}"
-            f"{'  *' if row.get('fastest_of_torch') else ''}"
-        )
-    for precision, ratio in facts["ratios"].items():
-        print(f"{precision}: keras does {ratio:.2f} × the images a second of torch's faster (*)")
+        print(f"{head} {seconds:>20} {row['images_per_second']:9.2f} {row['first_step_s']:13.1f}")
+    report_ratios(facts["ratios"], chosen["layouts"])
+    if "pipeline" in facts:
+        report_pipeline(facts["pipeline"])
 
 
-def write_weights(path: str) -> None:
-    """In a child: random weights, norms included, as a state dict."""
-    from benchmarks.branches import lifelike
-    from matting_keras.weights.convert import to_pytorch
+def report_ratios(rows: list[dict], layouts: Sequence[str]) -> None:
+    print(f"{'images a second of ours against theirs':48}" + "".join(f"{x:>15}" for x in layouts))
+    table: dict[tuple[str, ...], dict[str, float]] = {}
+    for row in rows:
+        names = row["precision"], row["ours"], row["theirs"]
+        table.setdefault(names, {})[row["layout"]] = row["times"]
+    for (precision, own, peer), times in table.items():
+        cells = [f"{times[x]:13.2f} ×" if x in times else f"{'':15}" for x in layouts]
+        print(f"{precision:9} keras {own:13} torch {peer:15}" + "".join(cells))
 
-    to_pytorch(lifelike("u2netp"), path)
 
-
-def learn(weights: str, batch: str, precision: str, threads: str) -> None:
-    """In a child: train ours as training/run.py does; a step for each line of stdin."""
-    import keras
-    import tensorflow as tf
-
-    from matting_keras.training.losses import AlphaLoss
-    from matting_keras.training.precision import resolve
-    from matting_keras.weights.convert import convert
-
-    tf.config.threading.set_intra_op_parallelism_threads(int(threads))
-    policy, compiled = resolve(POLICIES[precision], "auto")
-    keras.config.set_dtype_policy(policy)
-    model = convert(weights, "u2netp", training=True)
-    model.compile(
-        optimizer=keras.optimizers.Adam(1e-3),
-        loss={name: AlphaLoss() for name in model.output},
-        jit_compile=compiled,
-    )
-    with np.load(batch) as arrays:
-        images, alphas = tf.constant(arrays["images"]), tf.constant(arrays["alphas"])
-    truths = dict.fromkeys(model.output, alphas)
-    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
-    print(json.dumps({"versions": versions}), flush=True)
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        loss = float(model.train_on_batch(images, truths, return_dict=True)["loss"])
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "loss": loss}), flush=True)
+def report_pipeline(facts: dict) -> None:
+    print(f"ours with what train.py adds to a step (blocks of {facts['steps']} steps in turn)")
+    alone = facts["rows"][0]["images_per_second"]
+    for row in facts["rows"]:
+        rate = row["images_per_second"]
+        print(f"{row['loop']:18} {facts['precision']:14} {rate:8.2f} images/s {rate / alone:7.0%}")
 
 
 if __name__ == "__main__":

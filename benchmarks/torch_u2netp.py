@@ -1,22 +1,13 @@
-"""U²-NetP in PyTorch, and a process that trains it one step at a time when told to.
+"""U²-NetP in PyTorch.
 
 The network of Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object
 Detection", Pattern Recognition 2020, written from the paper for comparison with ours. Modules are
 named as in xuebinqin/U-2-Net, so that a state dict fits both.
 
-python benchmarks/torch_u2netp.py --weights FILE --batch FILE, then a line of JSON a command on
-stdin: {"command": "step"} is answered by {"seconds": ..., "loss": ...}. The end of stdin ends it.
-
-It needs PyTorch and numpy and nothing of this project: its interpreter may be another one.
+It needs PyTorch and numpy alone.
 """
 
 from __future__ import annotations
-
-import argparse
-import json
-import sys
-import time
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -35,9 +26,6 @@ DECODER = {"stage5d": 4, "stage4d": 4, "stage3d": 5, "stage2d": 6, "stage1d": 7}
 
 DILATED = ("stage5", "stage6", "stage5d")
 """Stages with growing dilation in place of pools."""
-
-LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-PRECISIONS = ("float32", "bfloat16")
 
 
 class Convolution(nn.Module):
@@ -135,66 +123,3 @@ def network_input(images: np.ndarray) -> Tensor:
     """Raw 0..255 values (batch, height, width, 3) as the network takes them."""
     normed = (images / 255 - np.array(MEAN)) / np.array(DEVIATION)
     return torch.from_numpy(np.ascontiguousarray(normed.transpose(0, 3, 1, 2), "float32"))
-
-
-def training_step(
-    network: U2NetP, images: Tensor, alphas: Tensor, precision: str
-) -> Callable[[], float]:
-    """A step of Adam on the sum of seven cross-entropies; it returns the loss, so it has ended."""
-    # Keras' epsilon: with PyTorch's own, 1e-8, the two optimizers would not be the same.
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7)
-
-    def step() -> float:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            maps = network(images)
-        loss = sum(functional.binary_cross_entropy(one, alphas) for one in maps)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Load what the command line names, say so, then answer commands until stdin ends."""
-    flags = parser().parse_args(arguments)
-    torch.set_num_threads(flags.threads)
-    layout = LAYOUTS[flags.layout]
-    network = U2NetP()
-    network.load_state_dict(torch.load(flags.weights, weights_only=True), strict=True)
-    network.train().to(memory_format=layout)
-    with np.load(flags.batch) as batch:
-        images = network_input(batch["images"]).to(memory_format=layout)
-        alphas = torch.from_numpy(batch["alphas"].transpose(0, 3, 1, 2).copy())
-    step = training_step(network, images, alphas, flags.precision)
-    print(json.dumps({"versions": {"torch": torch.__version__}}), flush=True)
-    for line in sys.stdin:
-        command = json.loads(line)["command"]
-        if command != "step":
-            raise SystemExit(f"unknown command {command!r}; there is 'step'.")
-        began = time.perf_counter()
-        loss = step()
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "loss": loss}), flush=True)
-    return 0
-
-
-def parser() -> argparse.ArgumentParser:
-    """The process's options."""
-    made = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    made.add_argument("--weights", required=True, metavar="FILE", help="a state dict (.pth)")
-    made.add_argument(
-        "--batch",
-        required=True,
-        metavar="FILE",
-        help=".npz: images (batch, height, width, 3) 0..255, alphas (batch, height, width, 1)",
-    )
-    made.add_argument("--precision", default="float32", choices=PRECISIONS)
-    made.add_argument("--layout", default="NCHW", choices=sorted(LAYOUTS))
-    made.add_argument("--threads", type=int, default=torch.get_num_threads())
-    return made
-
-
-if __name__ == "__main__":
-    sys.exit(main())
