@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,16 @@ import numpy as np
 from matting_keras.benchmark.measure import interleaved, median, p95
 from matting_keras.benchmark.pictures import clip
 from matting_keras.benchmark.subjects import Subject
-from matting_keras.inference import studio
-from matting_keras.inference.composite import background_for, blend, fitting
-from matting_keras.inference.foreground import estimate_foreground
+from matting_keras.inference.backdrop import Backdrop
+from matting_keras.inference.composite import background_for, mix
+from matting_keras.inference.foreground import own_colours, surroundings, to_share
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.pipeline import matte, prepare
-from matting_keras.inference.runtimes import Runtime
-from matting_keras.media.images import Photo, to_photo
-from matting_keras.media.video import VideoReader, VideoWriter
+from matting_keras.inference.pipeline import prepare, restore
+from matting_keras.inference.stream import composites, mattes
+from matting_keras.inference.studio import SCREEN_GREEN
+from matting_keras.inference.temporal import steady
+from matting_keras.media.images import Photo
+from matting_keras.media.video import Frame, VideoReader, VideoWriter
 
 STAGES = ("decode", "resize", "infer", "refine", "foreground", "composite", "encode")
 TOLERANCE = 0.1
@@ -50,22 +52,10 @@ class Stopwatch:
         self._last = now
 
 
-class Watched:
-    """An engine that tells a stopwatch when it begins and ends."""
-
-    def __init__(self, engine: Runtime, watch: Stopwatch):
-        self.engine, self.watch = engine, watch
-        self.name, self.metadata = engine.name, engine.metadata
-
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        # What `matte` did until now was stacking and casting: it makes the engine's input.
-        alpha = self.engine.run(batch)
-        self.watch.lap("infer")
-        return alpha
-
-
 def frame(subjects: Sequence[Subject], size: tuple[int, int], rounds: int, warmup: int) -> dict:
-    """Time the stages of a frame beside the demo's own loop, frame by frame in turn.
+    """Time the stages of a frame beside the loop of the demo, frame by frame in turn.
+
+    Both do one thing after another; the demo does them in threads that overlap.
 
     Networks and engines are timed one after another, not in turn: a demo has one engine, and
     threads of others that still spin would slow it.
@@ -110,7 +100,8 @@ def _row(matter: Matter, webcam: Path, rounds: int, warmup: int) -> dict:
             writer = stack.enter_context(VideoWriter(target, video.size, video.fps))
             actions[loop] = make(video, matter, writer)
         seconds = interleaved(actions, rounds, warmup, title="frame")
-        shape = prepare(Photo(np.zeros((*video.size, 3), np.uint8), None), matter.area).values.shape
+        empty = Photo(np.zeros((*video.size, 3), np.uint8), None)
+        shape = prepare(empty, matter.area).values.shape
     whole = seconds["untouched"]
     stages = {
         stage: median([one[stage] for one in watch.seconds[warmup:]]) * 1000 for stage in STAGES
@@ -126,36 +117,48 @@ def _row(matter: Matter, webcam: Path, rounds: int, warmup: int) -> dict:
     }
 
 
+def _frames(events: Iterable) -> Iterator[Frame]:
+    """A reader's pictures, without its sound."""
+    return (event for event in events if isinstance(event, Frame))
+
+
 def _untouched(video: VideoReader, matter: Matter, writer: VideoWriter) -> Callable[[], None]:
-    backdrops = studio._backdrops(studio.SCREEN_GREEN, video.size)
-    frames = studio._cut(video, matter, backdrops)
-    return lambda: writer.write(next(frames))
+    backdrop = Backdrop(SCREEN_GREEN, video.size)
+    frames = _frames(composites(mattes(video.events(), matter, steady("off")), backdrop))
+    return lambda: writer.write(*next(frames))
 
 
 def _staged(
     watch: Stopwatch, video: VideoReader, matter: Matter, writer: VideoWriter
 ) -> Callable[[], None]:
     """The same loop with a stopwatch between the same functions."""
-    frames = iter(video)
-    backdrops = studio._backdrops(studio.SCREEN_GREEN, video.size)
-    engine = Watched(matter.runtime, watch)
+    frames = _frames(video.events())
+    backdrop = Backdrop(SCREEN_GREEN, video.size)
 
     def step() -> None:
         watch.start()
-        rgb = next(frames)
+        frame = next(frames)
+        rgb = frame.rgb
         watch.lap("decode")
-        prepared = prepare(to_photo(rgb), matter.area)
+        prepared = prepare(Photo(rgb, None), matter.area, matter.refine, quick=True)
         watch.lap("resize")
-        (alpha,) = matte([prepared], engine)  # which laps "infer"
+        alpha = matter.runtime.run(prepared.values[None].astype(np.float32))[0, ..., 0]
+        watch.lap("infer")
+        alpha = restore(alpha, prepared)
         watch.lap("refine")
-        alpha = fitting(alpha, rgb)
+        behind = background_for(rgb, alpha, backdrop.at(frame.time))
+        share = to_share(alpha)
         watch.lap("composite")
-        colours = estimate_foreground(rgb, alpha)
+        front, back = surroundings(rgb, share)
         watch.lap("foreground")
-        behind = background_for(rgb, alpha, next(backdrops))
-        picture = blend(colours, behind, alpha)
+        picture = mix(
+            rgb,
+            behind,
+            share,
+            lambda here: own_colours(rgb[here], share[here], front[here], back[here]),
+        )
         watch.lap("composite")
-        writer.write(picture)
+        writer.write(picture, frame.time, frame.duration)
         watch.lap("encode")
 
     return step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,26 @@ from PIL import Image, ImageColor, ImageOps
 
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import (
-    ROWS,
     estimate_foreground,
+    fitting,
+    own_colours,
+    person,
+    soft_tiles,
+    surroundings,
     to_bytes,
+    to_share,
     weighted_blur,
 )
 from matting_keras.media.images import Photo, Source, to_photo, to_rgb
+from matting_keras.media.opencv import opencv
 
 Background = str | os.PathLike | tuple[int, int, int] | Image.Image | np.ndarray
 
 BLUR_REACH = 40
 """A blurred background is smeared over a fortieth of the picture's longer side, each way."""
+
+SMALL = 320
+"""Pixels of the longer side at which it is smeared."""
 
 
 def composite(
@@ -53,15 +63,19 @@ def composite(
     """
     rgb = to_rgb(image)
     alpha = fitting(alpha, rgb)
-    colours = estimate_foreground(rgb, alpha, foreground)
     if isinstance(background, str) and background == "transparent":
-        cutout = np.dstack([colours, to_bytes(alpha * 255)])
-        if foreground == "off":
-            # Under full transparency the old background would still travel in the file.
-            cutout[cutout[..., 3] == 0] = 0
-        return cutout
+        return _cut_out(estimate_foreground(rgb, alpha, foreground), alpha, foreground == "off")
     behind = background_for(rgb, alpha, background)
-    return blend(colours, behind, alpha)
+    if foreground != "fast":
+        return blend(estimate_foreground(rgb, alpha, foreground), behind, alpha)
+    share = to_share(alpha)
+    front, back = surroundings(rgb, share)
+    return mix(
+        rgb,
+        behind,
+        share,
+        lambda here: own_colours(rgb[here], share[here], front[here], back[here]),
+    )
 
 
 def blend(colours: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -73,15 +87,53 @@ def blend(colours: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndar
         alpha: float32 (height, width) in 0..1.
 
     Returns:
+        uint8 (height, width, 3), within one of what exact arithmetic gives.
+    """
+    return mix(colours, behind, to_share(alpha), lambda here: colours[here])
+
+
+def mix(
+    rgb: np.ndarray,
+    behind: np.ndarray,
+    share: np.ndarray,
+    colours: Callable[[tuple[slice, slice]], np.ndarray],
+) -> np.ndarray:
+    """Put a picture on a background, with other colours at its soft edge.
+
+    Args:
+        rgb: uint8 (height, width, 3).
+        behind: uint8, of the same shape or (1, 1, 3).
+        share: alpha as uint8 (height, width), 255 being 1.
+        colours: gives those of the picture in a rectangle, as slices of rows and columns, around
+            anything that is neither all picture nor all background.
+
+    Returns:
         uint8 (height, width, 3).
     """
-    behind = np.broadcast_to(behind, colours.shape)
-    mixed = np.empty_like(colours)
-    for start in range(0, len(colours), ROWS):
-        rows = slice(start, start + ROWS)
-        back = behind[rows].astype(np.float32)
-        mixed[rows] = to_bytes(back + (colours[rows] - back) * alpha[rows, :, None])
-    return mixed
+    cv2 = opencv()
+    plain = behind.shape[:2] != rgb.shape[:2]
+    if plain:
+        picture = np.empty_like(rgb)
+        colour = tuple(map(int, behind.ravel()))
+        cv2.rectangle(picture, (0, 0), rgb.shape[1::-1], colour, cv2.FILLED)
+    else:
+        picture = behind.copy()
+    cv2.copyTo(rgb, person(share), picture)
+    for here in soft_tiles(share):
+        weight = cv2.cvtColor(share[here], cv2.COLOR_GRAY2RGB)
+        both = np.multiply(colours(here), weight, dtype=np.uint16)
+        both += np.multiply(behind if plain else behind[here], 255 - weight, dtype=np.uint16)
+        picture[here] = cv2.convertScaleAbs(both, alpha=1 / 255)
+    return picture
+
+
+def _cut_out(colours: np.ndarray, alpha: np.ndarray, hide: bool) -> np.ndarray:
+    cutout = opencv().cvtColor(colours, opencv().COLOR_RGB2RGBA)
+    cutout[..., 3] = to_share(alpha)
+    if hide:
+        # Under full transparency the old background would still travel in the file.
+        cutout[cutout[..., 3] == 0] = 0
+    return cutout
 
 
 def background_for(rgb: np.ndarray, alpha: np.ndarray, background: Background) -> np.ndarray:
@@ -142,22 +194,13 @@ def blur_behind(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (height, width, 3).
     """
+    cv2 = opencv()
     height, width = alpha.shape
-    factor = max(1, max(height, width) // 320)
-    small = np.asarray(Image.fromarray(rgb).reduce(factor), dtype=np.float32)
+    scale = min(1.0, SMALL / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     # Anything with a trace of the person in it counts for nothing.
-    weights = np.asarray(Image.fromarray(alpha).reduce(factor))
+    weights = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     weights = np.clip(1 - 8 * weights, 0, 1)
-    blurred = weighted_blur(small, weights, max(1, max(small.shape) // BLUR_REACH))
-    image = Image.fromarray(to_bytes(blurred))
-    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def fitting(alpha: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """An alpha as float32 within 0..1, of its picture's size or refused."""
-    if alpha.shape != rgb.shape[:2]:
-        raise InputError(
-            f"alpha is {alpha.shape} but the picture {rgb.shape[:2]}; give the alpha that Matter "
-            "returned for this picture."
-        )
-    return np.clip(alpha.astype(np.float32, copy=False), 0, 1)
+    blurred = weighted_blur(small, weights, max(1, max(size) // BLUR_REACH))
+    return cv2.resize(to_bytes(blurred), (width, height))

@@ -11,7 +11,10 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
+from matting_keras.inference.heap import keep_freed_memory
+from matting_keras.inference.largest import Largest
 from matting_keras.inference.pipeline import matte, prepare
+from matting_keras.inference.refine import METHODS
 from matting_keras.inference.runtimes import READS, open_runtime
 from matting_keras.media.images import Photo, Source, to_photo
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 AREA = 384 * 288
 """Pixels on the network's input where neither the caller nor the file says."""
+
+PARTS = ("all", "largest")
 
 AREA_KEY = "matting_keras.area"
 """Under this name an exported file says at which area it works best."""
@@ -34,17 +39,26 @@ class Matter:
         area: pixels on the network's input; None takes what the file says, else 384 x 288.
             More finds finer hair and costs time in proportion.
         threads: that the engine computes with; None leaves that to the engine.
+        refine: "guided" draws the alpha's edges from the full-size picture (see
+            `refine.refine_alpha`); "off" enlarges the network's alpha bilinearly.
+        parts: "all"; or "largest", without what is not joined to the largest part: people further
+            back, stray spots, but also a hand that something covers at the wrist.
 
     Attributes:
-        runtime: the loaded engine; `runtime.name` says which.
+        runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,
+            "CPU" or "GPU".
         area: as above, settled.
+        refine: as above.
 
     Raises:
-        InputError: no such preset, file or engine, or a file that is not one of ours.
+        InputError: no such preset, file or engine, a file that is not one of ours, an unknown
+            way to refine, or unknown parts.
 
     Example:
-        matter = Matter("dark-light")
-        alpha = matter("portrait.jpg")  # float32 (height, width), 0..1, at the photo's size
+        >>> matter = Matter("dark-light")
+        >>> alpha = matter(np.full((120, 90, 3), 200, "uint8"))
+        >>> alpha.shape, alpha.dtype.name, bool(0 <= alpha.min() and alpha.max() <= 1)
+        ((120, 90), 'float32', True)
     """
 
     def __init__(
@@ -53,10 +67,20 @@ class Matter:
         runtime: str = "auto",
         area: int | None = None,
         threads: int | None = None,
+        refine: str = "guided",
+        parts: str = "all",
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
+        if refine not in METHODS:
+            raise InputError(f"no way to refine {refine!r}; there are {', '.join(METHODS)}.")
+        if parts not in PARTS:
+            raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
+        self.refine = refine
+        keep_freed_memory()
         self.runtime = open_runtime(_find(model, runtime), runtime, threads)
+        if parts == "largest":
+            self.runtime = Largest(self.runtime)
         self.area = area or _told(self.runtime.metadata) or _area(model)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
@@ -79,7 +103,8 @@ class Matter:
         """Find the person in many pictures; those of one shape run through the network together.
 
         Args:
-            images: as for one picture, of any sizes, read one after another.
+            images: as for one picture, of any sizes, read one after another; at most eight of one
+                shape are in memory at a time.
 
         Returns:
             One alpha for each, in the order given.
@@ -87,7 +112,8 @@ class Matter:
         Raises:
             InputError: naming the first picture that cannot be read.
         """
-        return matte([prepare(to_photo(image), self.area) for image in images], self.runtime)
+        prepared = (prepare(to_photo(image), self.area, self.refine) for image in images)
+        return matte(prepared, self.runtime)
 
 
 def _find(model: str | os.PathLike | keras.Model, runtime: str) -> Path | keras.Model:
