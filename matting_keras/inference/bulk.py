@@ -11,9 +11,14 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.inference.composite import composite
+from matting_keras.inference.foreground import to_share
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import BATCH
+from matting_keras.media.decode import MAX_PIXELS
 from matting_keras.media.images import Photo, list_images, read_photo, write_image
+
+TOGETHER = 24_000_000
+"""Pixels in memory, all in all, beyond which no further picture is read before these are done."""
 
 
 class Outcome(NamedTuple):
@@ -40,7 +45,9 @@ def pictures(paths: Sequence[str | os.PathLike], output: Path) -> list[tuple[Pat
         output: the folder to write into; pictures in it are not taken again.
 
     Raises:
-        InputError: no such path, a folder without pictures, or two pictures for one file.
+        InputError: a folder without pictures (or with none but those in the output), two pictures
+            for one file, or one that would be written over a picture that is to be read. Files
+            that are not there are left to `matte_pictures`.
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
@@ -56,6 +63,15 @@ def pictures(paths: Sequence[str | os.PathLike], output: Path) -> list[tuple[Pat
                     "matte them into different folders."
                 )
             found[target] = source
+    if not found:
+        raise InputError(f"{output}: holds all the pictures there are; write somewhere else.")
+    read = {source.resolve() for source in found.values()}
+    for target, source in found.items():
+        if target.resolve() in read:
+            raise InputError(
+                f"{source}: would be written over a picture that is read, {target}; write into "
+                "another folder."
+            )
     return [(source, target) for target, source in found.items()]
 
 
@@ -65,6 +81,7 @@ def matte_pictures(
     *,
     alpha_only: bool = False,
     overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Outcome]:
     """Cut out many pictures, a few at a time; a bad one does not stop the others.
 
@@ -73,6 +90,7 @@ def matte_pictures(
         matter: the network.
         alpha_only: write the alpha as an 8-bit gray PNG instead of the person with transparency.
         overwrite: do again what is there already.
+        max_pixels: a larger picture is a bad one.
 
     Yields:
         One `Outcome` for each picture.
@@ -84,13 +102,17 @@ def matte_pictures(
             yield Outcome(source, target, skipped=True)
             continue
         try:
-            waiting.append((source, target, read_photo(source)))
+            waiting.append((source, target, read_photo(source, max_pixels=max_pixels)))
         except InputError as error:
             yield Outcome(source, target, str(error))
-        if len(waiting) == BATCH:
+        if len(waiting) == BATCH or _pixels(waiting) > TOGETHER:
             yield from _finished(waiting, matter, finish)
             waiting = []
     yield from _finished(waiting, matter, finish)
+
+
+def _pixels(waiting: list[tuple[Path, Path, Photo]]) -> int:
+    return sum(photo.rgb.shape[0] * photo.rgb.shape[1] for _, _, photo in waiting)
 
 
 def _finished(waiting, matter: Matter, finish) -> Iterator[Outcome]:
@@ -105,7 +127,7 @@ def _finished(waiting, matter: Matter, finish) -> Iterator[Outcome]:
 
 
 def _gray(photo: Photo, alpha: np.ndarray) -> np.ndarray:
-    return np.round(alpha * 255).astype(np.uint8)
+    return to_share(alpha)
 
 
 def _cut_out(photo: Photo, alpha: np.ndarray) -> np.ndarray:

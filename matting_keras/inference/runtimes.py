@@ -6,7 +6,9 @@ float32 alpha (batch, height, width, 1).
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,6 +23,8 @@ from matting_keras.errors import InputError
 if TYPE_CHECKING:
     import keras
 
+log = logging.getLogger(__name__)
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601 weights of red, green and blue; the same as `layers.colour.LUMA`, without Keras."""
 
@@ -30,13 +34,16 @@ class Runtime(Protocol):
 
     Attributes:
         name: of the engine, a key of `RUNTIMES`.
+        device: what it runs on, "CPU" or "GPU".
         metadata: what the file says about itself; may be empty.
     """
 
     name: str
+    device: str
     metadata: dict[str, str]
 
-    def run(self, batch: np.ndarray) -> np.ndarray: ...
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """Find the alphas of a batch; several threads may ask at once."""
 
 
 class OnnxRuntime:
@@ -60,6 +67,13 @@ class OnnxRuntime:
         self._session = _opened(
             lambda: engine.InferenceSession(data, options, providers=providers), path, self.name
         )
+        self.device = "GPU" if "CUDAExecutionProvider" in self._session.get_providers() else "CPU"
+        if self.device == "CPU" and "CUDAExecutionProvider" in providers:
+            # The engine itself goes on without a word.
+            log.warning(
+                "onnxruntime has been built for a GPU but runs on the CPU: it cannot load CUDA and "
+                "cuDNN of the versions that it names in its documentation, or finds no GPU."
+            )
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return self._session.run(["alpha"], {"image": batch})[0]
@@ -69,6 +83,7 @@ class OpenVino:
     """OpenVINO on the CPU, in float32: its own choice, bfloat16, moves alpha by up to 0.1."""
 
     name = "openvino"
+    device = "CPU"
 
     def __init__(self, path: Path, threads: int | None = None):
         engine = _need("openvino", "openvino")
@@ -92,15 +107,18 @@ class OpenVino:
             raise InputError(_foreign(path, f"inputs and outputs of shapes {', '.join(shapes)}"))
         self._output = outputs[0]
         self._request = compiled.create_infer_request()
+        self._one_at_a_time = threading.Lock()
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        return np.array(self._request.infer([batch], share_inputs=True)[self._output])
+        with self._one_at_a_time:
+            return np.array(self._request.infer([batch], share_inputs=True)[self._output])
 
 
 class LiteRt:
     """LiteRT (TensorFlow Lite) on the CPU."""
 
     name = "litert"
+    device = "CPU"
 
     def __init__(self, path: Path, threads: int | None = None):
         engine = _need("ai_edge_litert.interpreter", "ai-edge-litert")
@@ -117,15 +135,17 @@ class LiteRt:
             raise InputError(_foreign(path, f"inputs and outputs of shapes {shapes}"))
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self._shape: tuple[int, ...] = ()
+        self._one_at_a_time = threading.Lock()
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        if batch.shape != self._shape:
-            self._network.resize_tensor_input(self._input, batch.shape)
-            self._network.allocate_tensors()
-            self._shape = batch.shape
-        self._network.set_tensor(self._input, batch)
-        self._network.invoke()
-        return self._network.get_tensor(self._output)
+        with self._one_at_a_time:
+            if batch.shape != self._shape:
+                self._network.resize_tensor_input(self._input, batch.shape)
+                self._network.allocate_tensors()
+                self._shape = batch.shape
+            self._network.set_tensor(self._input, batch)
+            self._network.invoke()
+            return self._network.get_tensor(self._output)
 
 
 class KerasRuntime:
@@ -158,6 +178,7 @@ class KerasRuntime:
                 "height and width None."
             )
         self.metadata = metadata(model.name)
+        self.device = _device_of(model)
         self._gray = shape[-1] == 1
         self._call = _traced(model, shape[-1])
 
@@ -273,6 +294,12 @@ def _foreign(path: Path, found: str) -> str:
         f"{path}: has {found}; expected one RGB image (batch, height, width, 3) in and one alpha "
         "(batch, height, width, 1) out. Make such a file with 'matting-keras export'."
     )
+
+
+def _device_of(model: keras.Model) -> str:
+    """Where a model's weights are, by the name that its backend gives to that."""
+    places = {str(weight.value.device).lower() for weight in model.weights[:1]}
+    return "GPU" if any("gpu" in place or "cuda" in place for place in places) else "CPU"
 
 
 def _traced(model: keras.Model, channels: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,18 +1,25 @@
-"""A camera, of which only the newest picture matters, and whether there is a screen at all."""
+"""A camera, of which only the newest picture matters."""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.media.opencv import opencv, swap
+from matting_keras.media.video import Frame
+from matting_keras.media.window import has_display
+
+__all__ = ["Camera", "has_display"]
+
+MILLISECOND = Fraction(1, 1000)
 
 
 class Camera:
@@ -24,19 +31,27 @@ class Camera:
     Attributes:
         size: (height, width) of its frames, in pixels.
         fps: frames a second, as the camera says; 25 where it does not.
+        time_base: the unit, in seconds, of its frames' times.
+        sound: none.
+        gone: the camera has stopped to give pictures, without being closed.
 
     Raises:
         InputError: no such camera, or one that gives no picture.
 
     Example:
         with Camera(0) as camera:
-            for frame in camera:  # uint8 RGB (height, width, 3)
+            for frame in camera.events():  # a `Frame`
                 ...
     """
 
+    count = 0
+    time_base = MILLISECOND
+    sound = ()
+
     def __init__(self, index: int):
         cv2 = opencv()
-        self._capture = cv2.VideoCapture(index)
+        self.path = f"camera {index}"
+        self._capture = cv2.VideoCapture(min(index, 2**31 - 1))  # more fits in no system
         good, frame = self._capture.read() if self._capture.isOpened() else (False, None)
         if not good:
             self._capture.release()
@@ -47,15 +62,12 @@ class Camera:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 <= fps <= 240 else 25.0
         self.size = frame.shape[:2]
+        self.gone = False
         self._newest = frame
-        self._ended = False
+        self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        while (frame := self.read()) is not None:
-            yield frame
 
     def __enter__(self) -> Camera:
         return self
@@ -63,59 +75,48 @@ class Camera:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def events(self) -> Iterator[Frame]:
+        """The newest frame whenever one is asked for, until the camera is gone or closed."""
+        start = time.monotonic()
+        while (rgb := self.read()) is not None:
+            passed = Fraction(round((time.monotonic() - start) * 1000), 1000)
+            yield Frame(rgb, passed, 1 / Fraction(self.fps).limit_denominator(1001))
+
     def read(self) -> np.ndarray | None:
-        """Wait for a frame not seen yet and return it as RGB; None when the camera is gone."""
+        """Wait for a frame not seen yet and return it as RGB; None when there will be none."""
         with self._changed:
-            while self._newest is None and not self._ended:
+            while self._newest is None and not self.gone and not self._closed:
                 self._changed.wait()
             frame, self._newest = self._newest, None
-        return None if frame is None else swap(frame)
+        if frame is None or self._closed:
+            return None
+        if frame.shape[:2] != self.size:
+            # Some cameras change their form when another program opens them.
+            frame = opencv().resize(frame, self.size[::-1])
+        return swap(frame)
 
     def close(self) -> None:
         """Let the camera go."""
-        self._ended = True
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join(timeout=5)
 
     def _follow(self) -> None:
         good = True
-        while good and not self._ended:
-            good, frame = self._capture.read()
+        while good and not self._closed:
+            try:
+                good, frame = self._capture.read()
+            except opencv().error:
+                good = False  # some drivers say so when the plug is pulled
             with self._changed:
                 if good:
                     self._newest = frame
-                self._changed.notify()
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+                else:
+                    self.gone = not self._closed
+                self._changed.notify_all()
         # Released by the thread that reads: another one would pull it away under the read.
         self._capture.release()
-
-
-def has_display() -> bool:
-    """Whether a window can be shown. OpenCV aborts the whole process where it cannot.
-
-    On Linux a screen is announced by DISPLAY or WAYLAND_DISPLAY; macOS and Windows have one.
-    """
-    if not sys.platform.startswith("linux"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def show(frame: np.ndarray, title: str = "matting_keras, q or Esc to leave") -> bool:
-    """Show an RGB frame in a window; False when the user asks to leave.
-
-    Raises:
-        InputError: this OpenCV was built without windows.
-    """
-    cv2 = opencv()
-    try:
-        cv2.imshow(title, swap(frame))
-        return (cv2.waitKey(1) & 0xFF) not in (ord("q"), 27)
-    except cv2.error as error:
-        raise InputError(
-            "this OpenCV has no windows; pass --no-window, or pip install opencv-python in place "
-            "of opencv-python-headless."
-        ) from error
 
 
 def _cameras() -> str:

@@ -142,7 +142,8 @@ def _load(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     if width * height > max_pixels:
         raise InputError(
             f"{name}: {width}x{height} is {width * height:,} pixels, more than the limit of "
-            f"{max_pixels:,}; make it smaller first (or raise max_pixels in Python)."
+            f"{max_pixels:,}; make it smaller first, or allow more (--max-pixels, where the "
+            "command has it)."
         )
     if not width or not height:
         raise InputError(f"{name}: has no pixels ({width}x{height}).")

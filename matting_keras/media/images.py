@@ -6,7 +6,9 @@ the data sets all come through here, so that none of them sees another picture t
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,8 +188,30 @@ def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
         ) from error
 
 
-def list_images(folder: str | os.PathLike, recursive: bool = True) -> list[Path]:
+def png(array: np.ndarray) -> bytes:
+    """A uint8 picture, gray, RGB or RGBA, as the bytes of a PNG file.
+
+    Example:
+        >>> read_image(io.BytesIO(png(np.zeros((2, 5), "uint8")))).shape
+        (2, 5, 3)
+    """
+    file = io.BytesIO()
+    kind, options = _WRITERS[".png"]
+    Image.fromarray(array).save(file, format=kind, **options)
+    return file.getvalue()
+
+
+def list_images(
+    folder: str | os.PathLike,
+    recursive: bool = True,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+) -> list[Path]:
     """The pictures in a folder, by suffix, sorted; hidden files and folders are left out.
+
+    Args:
+        folder: to look in.
+        recursive: and in all folders below.
+        suffixes: of what counts as a picture, in lower case.
 
     Raises:
         InputError: not a folder, or no pictures in it.
@@ -201,10 +225,10 @@ def list_images(folder: str | os.PathLike, recursive: bool = True) -> list[Path]
         found += [
             Path(root, name)
             for name in names
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+            if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")
         ]
     if not found:
-        raise InputError(f"{folder}: no pictures in it; expected {', '.join(IMAGE_SUFFIXES)}.")
+        raise InputError(f"{folder}: no pictures in it; expected {', '.join(suffixes)}.")
     return sorted(found)
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +19,8 @@ from PIL import Image
 
 from matting_keras.inference import studio
 from matting_keras.media.images import read_photo
-from matting_keras.media.video import VideoReader, VideoWriter
+from matting_keras.media.video import Frame, VideoReader, VideoWriter
+from tests.films import facts, make_film, picture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +68,7 @@ def test_no_training_framework_is_loaded(tmp_path, tiny_onnx, samples):
     code = (
         "import sys; from matting_keras.inference.studio import main;"
         f"status = main([{str(samples / 'astronaut.png')!r}, '--weights', {str(tiny_onnx)!r}]);"
-        "print(status, sorted({'tensorflow', 'keras', 'jax', 'torch', 'tqdm', 'pymatting'}"
+        "print(status, sorted({'tensorflow', 'keras', 'jax', 'torch', 'tqdm', 'pymatting', 'av'}"
         " & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -120,6 +127,27 @@ def test_a_folder_keeps_its_tree_and_goes_on_past_bad_files(demo, tmp_path, grad
     assert "broken.jpg" in error and "missing.jpg: no such file" in error
 
 
+def test_pictures_of_one_name_do_not_overwrite_each_other(demo, tmp_path, gradient):
+    for folder in "abcd":
+        (tmp_path / folder).mkdir()
+        Image.fromarray(gradient).save(tmp_path / folder / "me.png")
+    status, names, _ = demo(*(f"{folder}/me.png" for folder in "abcd"))
+    assert status == 0 and len(set(names)) == 4
+    assert sorted(os.listdir("output")) == sorted(Path(name).name for name in names)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes standard output")
+def test_a_standard_output_that_is_closed_or_full_is_one_line(tmp_path, tiny_onnx, film):
+    words = [sys.executable, str(ROOT / "demo.py"), str(film), "--weights", str(tiny_onnx)]
+    for where, message in ((">&-", "is closed"), ("> /dev/full", "cannot be written (No space")):
+        if "full" in where and not os.path.exists("/dev/full"):
+            continue
+        line = f"{shlex.join(words)} --output - {where}"
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and done.stderr.startswith("error: standard output")
+        assert message in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_its_own_output_is_not_taken_as_input(demo, tmp_path, gradient):
     Image.fromarray(gradient).save(tmp_path / "a.png")
     for _ in range(2):
@@ -176,8 +204,16 @@ def test_a_video_behind_a_video_starts_again_at_its_end(demo, film, tmp_path):
         (["a.png", "a.png", "--output", "o.png"], "is one file, but there are 2 inputs"),
         (["a.png", "--gray"], "--gray chooses between shipped networks"),
         (["a.png", "--output", "o.mp4"], "cannot write a picture as '.mp4'"),
-        (["film.mp4", "--background", "transparent"], "an .mp4 file has no transparency"),
+        (
+            ["film.mp4", "--background", "transparent", "--output", "o.mp4"],
+            "an .mp4 file has no transparency",
+        ),
         (["film.mp4", "--output", "o.png"], "videos are written as .mp4"),
+        (["film.mp4", "--output", "film.mp4"], "is the input itself"),
+        (["film.mp4", "--output", "%d-%d.png"], "are named with one %d"),
+        (["a.png", "--output", "cut/%d.png"], "is one picture; --output cut/%d.png is for a video"),
+        (["film.mp4", "a.png", "--output", "-"], "is one file, but there are 2 inputs"),
+        (["-", "--raw", "big"], "--raw big: expected WIDTHxHEIGHT"),
         (["77"], "camera 77: cannot be opened"),
         (["empty"], "empty: no pictures in it"),
         (["upload.xyz"], "neither a picture nor a video"),
@@ -194,13 +230,140 @@ def test_what_cannot_be_done_is_said(demo, film, tmp_path, gradient, arguments, 
     assert (tmp_path / "a.png").read_bytes() == before
 
 
+def test_sound_uneven_times_and_rotation_survive(demo, tmp_path):
+    uneven = [0, 40, 80, 500, 520, 900]
+    source = make_film(tmp_path / "phone.mp4", times=uneven, size=(48, 66), turn=-90)
+    status, names, error = demo(source)
+    assert (status, error) == (0, "")
+    before, after = facts(source), facts(Path(names[0]))
+    assert after.times == pytest.approx([time / 1000 for time in uneven])
+    assert after.duration == pytest.approx(before.duration, abs=1 / 12)
+    assert (after.size, after.rotation) == ((66, 48), 0)
+    assert after.codecs == ["h264", "aac"] and after.samples == before.samples
+
+
+def test_a_transparent_video_is_webm(demo, film):
+    status, names, _ = demo(film, "--background", "transparent")
+    assert (status, names) == (0, [str(Path("output/film-cutout.webm"))])
+    assert facts(Path(names[0])).codecs == ["vp9"]
+    assert demo(film, "--background", "transparent", "--output", "film.mov")[0] == 0
+    assert facts(Path("film.mov")).codecs == ["prores"]
+
+
+def test_a_video_as_numbered_pictures(demo, tmp_path):
+    source = make_film(tmp_path / "in.mp4", 3)
+    status, names, error = demo(source, "--background", "transparent", "--output", "cut/%04d.png")
+    assert (status, names) == (0, [str(Path("cut/%04d.png"))])
+    assert "note: the sound of" in error
+    assert sorted(os.listdir("cut")) == ["0001.png", "0002.png", "0003.png", "times.txt"]
+    assert read_photo("cut/0002.png").alpha is not None
+
+
+@pytest.mark.parametrize("temporal", ["off", "ofd", "smooth"])
+def test_every_temporal_method_keeps_all_frames(demo, film, temporal):
+    status, names, _ = demo(film, "--temporal", temporal)
+    assert status == 0 and len(facts(Path(names[0])).times) == 6
+
+
+def test_frames_through_pipes(tmp_path, tiny_onnx):
+    frames = np.stack([picture(number, (30, 40)) for number in range(5)])
+    words = ["-", "--raw", "40x30@10", "--weights", tiny_onnx, "--temporal", "off"]
+    pipe = {"input": frames.tobytes(), "capture_output": True, "cwd": tmp_path, "timeout": 60}
+    command = [sys.executable, "-W", "error", str(ROOT / "demo.py"), *map(str, words)]
+    done = subprocess.run([*command, "--output", "-", "--background", "transparent"], **pipe)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(done.stdout) == 5 * 30 * 40 * 4 and os.listdir(tmp_path) == []
+    alpha = np.frombuffer(done.stdout, np.uint8).reshape(5, 30, 40, 4)[..., 3].astype(int)
+    assert np.abs(alpha - frames.mean(-1)).mean() < 2
+    done = subprocess.run([*command, "--output", "o.mp4"], **pipe)
+    assert (done.returncode, done.stdout) == (0, b"o.mp4\n")
+    assert facts(tmp_path / "o.mp4").times == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    pipe["input"] = pipe["input"][:-7]
+    done = subprocess.run([*command, "--output", "half.mp4"], **pipe)
+    assert done.returncode == 1 and b"error: standard input: ends 3593 bytes into" in done.stderr
+    assert os.listdir(tmp_path) == ["o.mp4"]
+
+
+def test_whoever_stops_reading_the_pipe_gets_no_traceback(tmp_path, tiny_onnx):
+    words = ["-", "--raw", "640x480", "--weights", tiny_onnx, "--output", "-"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "demo.py"), *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    frame = bytes(640 * 480 * 3)
+    process.stdin.write(3 * frame)
+    process.stdin.flush()
+    process.stdout.read(100)
+    process.stdout.close()
+    with suppress(BrokenPipeError):
+        for _ in range(20):
+            process.stdin.write(frame)
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    assert process.wait(30) == 1
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_ctrl_c_leaves_a_video_that_plays_and_says_how_long_it_is(tmp_path, tiny_onnx):
+    source = make_film(
+        tmp_path / "long.mp4", 400, fps=30, size=(240, 320), codec="mpeg4", noise=True
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "demo.py"), source, "another.png", "--weights", tiny_onnx],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    growing = []
+    while time.monotonic() < until and not growing:
+        found = tmp_path.glob("output/.*/long-cutout.mp4")
+        growing = [path for path in found if path.stat().st_size > 20_000]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == f"{Path('output/long-cutout.mp4')}\n"
+    found = facts(tmp_path / "output/long-cutout.mp4")
+    assert 0 < len(found.times) < 400
+    assert f"stopped after {len(found.times)} of 400 frames; " in error
+    assert found.samples / 48000 == pytest.approx(found.duration, abs=1)
+    assert os.listdir(tmp_path / "output") == ["long-cutout.mp4"]
+
+
+def test_what_a_damaged_video_lost_is_told(demo, tmp_path):
+    path = make_film(tmp_path / "a.mkv", 60, sound=None)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    status, names, error = demo(path)
+    assert (status, len(names)) == (0, 1)
+    assert re.search(r"a\.mkv: breaks off after [1-4]\.\d of 5\.0 seconds", error)
+
+
+def test_what_fails_in_a_thread_names_the_file_and_leaves_nothing(demo, film, monkeypatch):
+    def broken(self):
+        raise ValueError("inside")
+        yield
+
+    monkeypatch.setattr(VideoReader, "events", broken)
+    with pytest.raises(ValueError, match="inside"):
+        demo(film)
+    assert list(Path("output").iterdir()) == []
+
+
 class FakeCamera:
     """A camera of five frames; the tests' machine has none."""
 
-    size, fps = (34, 48), 10.0
+    size, fps, count, sound, gone = (34, 48), 10.0, 0, (), False
+    time_base = Fraction(1, 1000)
+    frames = 5
 
     def __init__(self, index: int):
-        self.index = index
+        self.path = f"camera {index}"
 
     def __enter__(self):
         return self
@@ -208,38 +371,59 @@ class FakeCamera:
     def __exit__(self, *error):
         pass
 
-    def __iter__(self):
-        return iter(np.full((5, 34, 48, 3), 200, np.uint8))
+    def events(self):
+        for number in range(self.frames):
+            yield Frame(np.full((34, 48, 3), 200, np.uint8), number / Fraction(7), Fraction(1, 10))
 
 
 def test_a_camera_without_a_screen_records_a_file(demo, monkeypatch):
     monkeypatch.setattr(studio, "Camera", FakeCamera)
     status, names, _ = demo("0")
     assert (status, names) == (0, [str(Path("output/camera-0-cutout.mp4"))])
-    with VideoReader(names[0]) as video:
-        assert len(list(video)) >= 5
+    # Frames keep the times at which they were taken.
+    assert facts(Path(names[0])).times == pytest.approx([n / 7 for n in range(5)], abs=1e-3)
+
+
+def test_a_recording_ends_by_itself_after_ten_seconds(demo, monkeypatch):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(FakeCamera, "frames", 1000)
+    _, names, _ = demo("0", "--no-window")
+    assert facts(Path(names[0])).duration == pytest.approx(10, abs=0.5)
 
 
 def test_ctrl_c_finishes_the_recording(demo, monkeypatch):
     class Interrupted(FakeCamera):
-        def __iter__(self):
-            yield from np.zeros((2, 34, 48, 3), np.uint8)
-            raise KeyboardInterrupt
+        def events(self):
+            yield from super().events()
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+            while True:
+                time.sleep(0.01)
+                yield Frame(np.zeros((34, 48, 3), np.uint8), Fraction(1), Fraction(1, 10))
 
     monkeypatch.setattr(studio, "Camera", Interrupted)
-    status, names, _ = demo("0")
-    assert status == 0
-    with VideoReader(names[0]) as video:
-        assert len(list(video)) >= 2
+    status, names, error = demo("0")
+    assert status == 0 and "stopped after" in error
+    assert len(facts(Path(names[0])).times) >= 3
 
 
-@pytest.mark.parametrize("arguments", [["0"], ["0", "--no-window"]])
-def test_a_camera_with_a_screen(demo, monkeypatch, arguments):
-    shown = []
+def test_an_unplugged_camera_keeps_what_was_recorded(demo, monkeypatch):
     monkeypatch.setattr(studio, "Camera", FakeCamera)
-    monkeypatch.setattr(studio, "show", lambda frame: shown.append(frame) or len(shown) < 3)
+    monkeypatch.setattr(FakeCamera, "gone", True)
+    status, names, error = demo("0")
+    assert status == 0 and len(facts(Path(names[0])).times) == 5
+    assert "camera 0 gives no more pictures; was it unplugged?" in error
+
+
+@pytest.mark.parametrize("arguments", [["0"], ["0", "--no-window"], ["0", "--virtual-camera"]])
+def test_a_camera_with_a_screen(demo, monkeypatch, arguments):
+    watched = []
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(studio, "watch", lambda live, camera, **how: watched.append(how))
     monkeypatch.setenv("DISPLAY", ":0")
     status, names, _ = demo(*arguments)
     assert status == 0
+    virtual = "--virtual-camera" in arguments
     window = "--no-window" not in arguments
-    assert len(shown) == (3 if window else 0) and bool(names) != window
+    assert watched == ([{"window": window, "virtual": virtual}] if window else [])
+    assert bool(names) != window

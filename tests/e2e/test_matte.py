@@ -1,8 +1,13 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from matting_keras import Matter
 from matting_keras.cli import main
+from matting_keras.inference import bulk
 
 
 @pytest.fixture
@@ -51,3 +56,34 @@ def test_two_pictures_for_one_file_are_refused(tree, tmp_path, tiny_onnx, capsys
     line = ["matte", str(tree), "--output", str(tmp_path / "out"), "--weights", str(tiny_onnx)]
     assert main(line) == 1
     assert "would both become" in capsys.readouterr().err
+
+
+def test_a_picture_is_never_written_over(tree, tmp_path, tiny_onnx, capsys):
+    before = (tree / "0.png").read_bytes()
+    line = ["--output", str(tree), "--weights", str(tiny_onnx), "--overwrite"]
+    assert main(["matte", str(tree / "0.png"), *line]) == 1
+    assert "0.png: would be written over a picture that is read" in capsys.readouterr().err
+    assert (tree / "0.png").read_bytes() == before
+
+
+def test_a_folder_onto_itself_is_said(tree, tiny_onnx, capsys):
+    assert main(["matte", str(tree), "--output", str(tree), "--weights", str(tiny_onnx)]) == 1
+    assert "holds all the pictures there are; write somewhere else" in capsys.readouterr().err
+
+
+def test_large_pictures_do_not_wait_for_each_other(tree, tmp_path, tiny_onnx, monkeypatch):
+    matter, batches = Matter(tiny_onnx), []
+    batch = matter.batch
+    matter.batch = lambda photos: batches.append(len(photos)) or batch(photos)
+    monkeypatch.setattr(bulk, "TOGETHER", 5000)  # each has 2400 but for one
+    outcomes = list(bulk.matte_pictures(bulk.pictures([tree], tmp_path / "out"), matter))
+    assert len(outcomes) == 11 and not any(one.error for one in outcomes)
+    assert max(batches) == 3
+
+
+def test_whoever_reads_only_the_first_line_gets_no_traceback():
+    command = [sys.executable, "-m", "matting_keras", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 1 and b"Traceback" not in error and b"Broken pipe" not in error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,27 @@ def test_models_of_another_form_are_refused(model, message):
 def test_a_keras_model_in_another_engine():
     with pytest.raises(InputError, match="openvino cannot run a Functional"):
         open_runtime(network(3), "openvino")
+
+
+def test_two_threads_may_ask_one_engine(tiny_onnx):
+    """As two visitors of the web page do."""
+    pytest.importorskip("openvino")
+    engine, wrong = open_runtime(tiny_onnx, "openvino"), []
+    engine.run(np.zeros((1, 64, 64, 3), np.float32))
+
+    def ask(level: float) -> None:
+        for _ in range(150):
+            try:
+                alpha = engine.run(np.full((1, 256, 320, 3), level, np.float32))
+            except RuntimeError as error:
+                wrong.append(str(error))
+            else:
+                if np.abs(alpha - level / 255).max() > 0.02:
+                    wrong.append("of the other thread")
+
+    threads = [threading.Thread(target=ask, args=(level,)) for level in (30, 220)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

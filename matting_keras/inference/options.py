@@ -1,0 +1,113 @@
+"""What the demo is asked on its command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from matting_keras.errors import InputError
+from matting_keras.inference.matter import AREA, Matter
+from matting_keras.inference.runtimes import RUNTIMES
+from matting_keras.inference.temporal import METHODS
+from matting_keras.media.decode import MAX_PIXELS
+
+GRAY = {"night": "dark", "night-lite": "dark-light"}
+"""For each colour network, its gray twin."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The demo's options."""
+    made = argparse.ArgumentParser(
+        prog="demo.py", description="Cut people out of photos, folders, videos or a camera."
+    )
+    made.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="photo, video or folder; a camera's number, 0; or - for a photo on stdin, with --raw "
+        "for raw frames",
+    )
+    network = made.add_mutually_exclusive_group()
+    network.add_argument("--arch", metavar="NAME", help="shipped network (default: dark-light)")
+    network.add_argument("--weights", metavar="FILE", help=".onnx, .keras or .tflite file instead")
+    made.add_argument("--gray", action="store_true", help="the gray twin of a colour network")
+    made.add_argument(
+        "--background",
+        metavar="COLOR|FILE|blur|transparent",
+        help="what to put behind (default: transparent for photos, green for videos)",
+    )
+    made.add_argument(
+        "--output",
+        metavar="PATH",
+        help="file or folder (default: output/); for a video also .webm and .mov, which keep "
+        "transparency, numbered pictures (cut/%%05d.png), or - for raw frames on stdout; for a "
+        "photo, - is a PNG on stdout",
+    )
+    made.add_argument(
+        "--alpha-only", action="store_true", help="the matte in gray, in place of the cut-out"
+    )
+    add_finding(made)
+    made.add_argument("--runtime", default="auto", choices=("auto", *RUNTIMES))
+    made.add_argument(
+        "--temporal",
+        default="smooth",
+        choices=tuple(METHODS),
+        help="how a video's alpha is kept from flickering (default: smooth)",
+    )
+    made.add_argument(
+        "--raw", metavar="WxH[@FPS]", help="size and rate of raw rgb24 frames on stdin"
+    )
+    made.add_argument("--no-window", action="store_true", help="record a camera, show nothing")
+    made.add_argument(
+        "--virtual-camera", action="store_true", help="show a camera's picture to other programs"
+    )
+    return made
+
+
+def add_finding(command: argparse.ArgumentParser) -> None:
+    """Add how a person is found, which all commands have that cut out."""
+    command.add_argument(
+        "--largest",
+        action="store_true",
+        help="only the largest person, and nothing that is not joined to it",
+    )
+    command.add_argument(
+        "--area",
+        type=int,
+        metavar="PIXELS",
+        help="height times width of the network's input: more for finer hair, fewer for speed "
+        f"(default: the network's own, mostly {AREA})",
+    )
+    command.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse larger photos (default: {MAX_PIXELS})",
+    )
+
+
+def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "auto") -> Matter:
+    """The network with what `add_finding` was told.
+
+    Raises:
+        InputError: as `Matter` does.
+    """
+    parts = "largest" if options.largest else "all"
+    return Matter(weights, runtime, options.area, parts=parts)
+
+
+def network(options: argparse.Namespace) -> str | Path:
+    """The network that the options name: a preset, or a file.
+
+    Raises:
+        InputError: --gray beside a network that has no gray twin.
+    """
+    if options.weights:
+        if options.gray:
+            raise InputError("--gray chooses between shipped networks; leave it out or --weights.")
+        return Path(options.weights)
+    name = options.arch or "dark-light"
+    if options.gray and name not in GRAY and name not in GRAY.values():
+        raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY)} have.")
+    return GRAY.get(name, name) if options.gray else name
