@@ -10,16 +10,22 @@ from pathlib import Path
 
 from matting_keras import __version__
 from matting_keras.errors import InputError
+from matting_keras.standard import reader_has_left
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, or 1 after a message on stderr."""
-    flags = parser().parse_args(arguments)
+    from matting_keras.training.flags import parsed
+
+    flags = parsed(parser(), arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return flags.run(flags) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        reader_has_left()
         return 1
     except KeyboardInterrupt:
         print("stopped; what is written stays.", file=sys.stderr)
@@ -28,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
+    from matting_keras.app.command import add_options as app_options
     from matting_keras.benchmark.command import add_options
+    from matting_keras.training.lr_command import add_options as lr_options
 
     top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
     top.add_argument("--version", action="version", version=__version__)
@@ -41,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
         ("label", _label_options, _label, "alphas for photos, made by a network"),
         ("compose", _compose_options, _compose, "people in front of new backgrounds"),
         ("benchmark", add_options, _benchmark, "what this costs on this machine"),
+        ("lr-find", lr_options, _lr_find, "the learning rate to train a network with"),
+        ("app", app_options, _app, "a web page on this computer to cut people out"),
         ("info", _info_options, _info, "networks and shipped weights, or a data set"),
     ):
         command = commands.add_parser(name, help=summary, description=f"{summary}.")
@@ -82,22 +92,29 @@ def _export(flags: argparse.Namespace) -> None:
 
 
 def _matte_options(command: argparse.ArgumentParser) -> None:
+    from matting_keras.inference.options import add_finding
+
     command.add_argument("paths", nargs="+", metavar="PATH")
     command.add_argument("--output", required=True, metavar="DIR")
     command.add_argument("--weights", default="dark-light", help="a preset or a file")
     command.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
     command.add_argument("--overwrite", action="store_true", help="do again what is done")
+    add_finding(command)
 
 
 def _matte(flags: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from matting_keras.inference.bulk import matte_pictures, pictures
-    from matting_keras.inference.matter import Matter
+    from matting_keras.inference.options import finder
 
     jobs = pictures(flags.paths, Path(flags.output))
     outcomes = matte_pictures(
-        jobs, Matter(flags.weights), alpha_only=flags.alpha_only, overwrite=flags.overwrite
+        jobs,
+        finder(flags, flags.weights),
+        alpha_only=flags.alpha_only,
+        overwrite=flags.overwrite,
+        max_pixels=flags.max_pixels,
     )
     failed = 0
     for outcome in tqdm(outcomes, "matting", len(jobs), disable=None, leave=False):
@@ -237,29 +254,32 @@ def _label(flags: argparse.Namespace) -> int:
 
 
 def _compose_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("data", metavar="DATA", help="a data folder with soft alphas")
-    command.add_argument("--backgrounds", required=True, metavar="DIR", help="without people")
-    command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
-    command.add_argument("--count", type=int, default=1000, metavar="N", help="default: 1000")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--foreground", default="best", metavar="best|fast|off")
-    command.add_argument(
-        "--light", type=float, default=0.3, help="how far light follows the scene (default 0.3)"
-    )
+    from matting_keras.workshop.compose_command import add_options
+
+    add_options(command)
     _spread_options(command)
 
 
 def _compose(flags: argparse.Namespace) -> int:
-    from matting_keras.workshop.command import run_compose
-    from matting_keras.workshop.compose import Settings
+    from matting_keras.workshop.compose_command import run
 
-    settings = Settings(flags.backgrounds, flags.count, flags.seed, flags.foreground, flags.light)
-    how = {"processes": flags.processes, "beam": flags.beam}
-    return run_compose(flags.data, flags.output, settings, **how)
+    return run(flags)
 
 
 def _benchmark(flags: argparse.Namespace) -> int:
     from matting_keras.benchmark.command import run
+
+    return run(flags)
+
+
+def _lr_find(flags: argparse.Namespace) -> None:
+    from matting_keras.training.lr_command import run
+
+    run(flags)
+
+
+def _app(flags: argparse.Namespace) -> int:
+    from matting_keras.app.command import run
 
     return run(flags)
 

@@ -1,0 +1,1 @@
+"""The web page on this computer: `matting-keras app`. Needs the extra "app"."""
