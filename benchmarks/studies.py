@@ -64,7 +64,8 @@ STUDIES = {
     "easy-to-hard": Study(
         "does the ramp from an even background to the scene help?",
         ("--recipe", "easy-to-hard", "recipe.options.stage=2", "data.augment.composite=1.0"),
-        {"scene from the start": ("data.ramp=0",), "ramp": ("data.ramp=RAMP",)},
+        # Ten plateaus of a twelfth: the rest is trained on whole scenes, as all others are.
+        {"scene from the start": ("data.ramp=0",), "ramp": ("data.ramp=0.0833",)},
         start=("acnet", "weight space"),
         scenes=True,
     ),
@@ -129,9 +130,7 @@ def words(
     """The command line of one run, after `train.py`."""
     study = STUDIES[name]
     yield from ("--arch", flags.arch, *study.common)
-    # Eleven plateaus of a twelfth: the last twelfth is trained on whole scenes, as all others are.
-    own = (word.replace("RAMP", str(flags.steps // 12)) for word in study.variants[variant])
-    yield from own
+    yield from study.variants[variant]
     yield from (f"trainer.epochs={epochs}", f"trainer.steps_per_epoch={flags.steps // epochs}")
     yield from (f"data.area={flags.area}", "data=gentle", "trainer.average=0.99", f"seed={seed}")
     if study.start:
