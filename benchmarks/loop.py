@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +28,19 @@ from matting_keras.benchmark.measure import (
     publish,
     warn_if_busy,
 )
+from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import composite, cover
-from matting_keras.inference.crew import in_order
 from matting_keras.inference.foreground import soft_tiles, to_share
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import prepare, restore
+from matting_keras.inference.stream import composites, mattes, relay
+from matting_keras.inference.temporal import METHODS, steady
 from matting_keras.media.images import Photo, read_image
+from matting_keras.media.opencv import opencv
+from matting_keras.media.video import Frame
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+RATE = 30
 STEP, SWAY = 4, 8
 """Pixels that the person moves from frame to frame, and for how many frames to a side."""
 
@@ -48,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     warn_if_busy()
     words = ["--frames", flags.frames, "--warmup", flags.warmup, "--size", flags.size]
-    words += ["--model", flags.model, "--hands", flags.hands, "--rounds", flags.rounds]
+    words += ["--model", flags.model, "--temporal", flags.temporal]
     rows = [
         # Each in a process of its own: threads and memory of another engine would count.
         json.loads(child("-m", "benchmarks.loop", *map(str, words), "--engine", engine))
@@ -71,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--frames", type=int, default=1000, help="in a row (default 1000)")
     made.add_argument("--size", default="1280x720", help="of a frame (default 1280x720)")
     made.add_argument("--model", default="dark-light", help="preset or file")
-    made.add_argument("--hands", type=int, default=os.cpu_count(), help="frames in work at once")
+    made.add_argument("--temporal", default="smooth", choices=METHODS)
     made.add_argument("--runtimes", nargs="+", default=["onnxruntime", "openvino"])
     made.add_argument("--engine", help=argparse.SUPPRESS)
     return made
@@ -79,23 +86,24 @@ def parser() -> argparse.ArgumentParser:
 
 def measured(flags: argparse.Namespace, engine: str) -> dict:
     """Run the loop in this process: frames a second, what a frame costs, how memory grows."""
-    # One frame a thread: OpenCV's own threads would only be in the way.
-    import cv2
-
-    cv2.setNumThreads(1)
     width, height = map(int, flags.size.split("x"))
-    hands = [partial(cut, Matter(flags.model, engine, threads=1)) for _ in range(flags.hands)]
-    behind = cover(read_image(SAMPLES / "astronaut.png"), (height, width))
-    scene = portrait(height, width)
+    matter = Matter(flags.model, engine)
+    scene, behind = portrait(height, width), SAMPLES / "astronaut.png"
     marks, memory = [], []
-    frames = flags.warmup + flags.frames
-    for number, _ in enumerate(in_order(moving(scene, behind, frames), hands)):
-        if number + 1 >= flags.warmup:
-            marks.append((time.perf_counter(), time.process_time()))
-            memory.append(resident())
+    frames = moving(scene, flags.warmup + flags.frames)
+    with Backdrop(str(behind), (height, width)) as backdrop:
+        steps = (
+            partial(mattes, matter=matter, method=steady(flags.temporal)),
+            partial(composites, backdrop=backdrop),
+        )
+        with relay(frames, *steps, stop=threading.Event()) as done:
+            for number, _ in enumerate(done, 1):
+                if number >= flags.warmup:
+                    marks.append((time.perf_counter(), time.process_time()))
+                    memory.append(resident())
+        picture = backdrop.at(0)
     spans = np.diff(np.array(marks), axis=0)
     wall, processor = spans.mean(axis=0)
-    matter: Matter = hands[0].args[0]
     return {
         "runtime": engine,
         "input": list(prepare(Photo(scene, None), matter.area, quick=True).values.shape[:2]),
@@ -103,23 +111,16 @@ def measured(flags: argparse.Namespace, engine: str) -> dict:
         "median_ms": median(spans[:, 0]) * 1000,
         "p95_ms": p95(spans[:, 0]) * 1000,
         "processor_ms": processor * 1000,
-        "stages_ms": stages(matter, scene, behind),
+        "stages_ms": stages(Matter(flags.model, engine, threads=1), scene, picture),
         "worked_on": worked_on(matter, scene),
         "memory_mb": memory[0] / 1e6,
         "growth_mb": (max(memory) - memory[0]) / 1e6,
     }
 
 
-def cut(matter: Matter, job: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """One frame on its background."""
-    frame, behind = job
-    prepared = prepare(Photo(frame, None), matter.area, matter.refine, quick=True)
-    alpha = matter.runtime.run(prepared.values[None].astype(np.float32))[0, ..., 0]
-    return composite(frame, restore(alpha, prepared), behind)
-
-
 def stages(matter: Matter, frame: np.ndarray, behind: np.ndarray, rounds: int = 30) -> dict:
     """Milliseconds of processor time of each stage of one frame, medians, in one thread."""
+    opencv().setNumThreads(1)
     spent: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for _ in range(rounds):
         marks = [time.process_time()]
@@ -154,14 +155,12 @@ def portrait(height: int, width: int) -> np.ndarray:
     return np.asarray(wide)
 
 
-def moving(
-    scene: np.ndarray, behind: np.ndarray, count: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def moving(scene: np.ndarray, count: int) -> Iterator[Frame]:
     """Frames in which the person sways."""
     # Made beforehand: to move a picture costs as much as to decode one.
     frames = [np.roll(scene, STEP * abs(step), axis=1) for step in range(-SWAY, SWAY)]
     for number in range(count):
-        yield frames[number % len(frames)], behind
+        yield Frame(frames[number % len(frames)], Fraction(number, RATE), Fraction(1, RATE))
 
 
 def resident() -> int:
@@ -176,8 +175,8 @@ def report(facts: dict) -> None:
     cores = facts["machine"]["cores"]
     rounds, frames = flags["rounds"], flags["frames"]
     print(
-        f"{flags['model']}, frames of {flags['size']}, {flags['hands']} at once with a thread "
-        f"each; medians of {rounds} rounds of {frames} frames, engines in turn.\n"
+        f"{flags['model']}, frames of {flags['size']}, --temporal {flags['temporal']}; medians of "
+        f"{rounds} rounds of {frames} frames, engines in turn.\n"
     )
     print("| runtime | input | frames/s | ms (p95) | processor ms | frames/s at most | growth MB |")
     print("|---|---|---|---|---|---|---|")
@@ -188,7 +187,7 @@ def report(facts: dict) -> None:
             for key, value in mine[0].items()
             if isinstance(value, float)
         }
-        most = 1000 * min(cores, flags["hands"]) / middle["processor_ms"]
+        most = 1000 * cores / middle["processor_ms"]
         print(
             f"| {engine} | {mine[0]['input'][1]}×{mine[0]['input'][0]} "
             f"| {middle['frames_per_second']:.1f} "
