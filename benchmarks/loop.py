@@ -93,7 +93,7 @@ def measured(flags: argparse.Namespace, engine: str) -> dict:
     frames = moving(scene, flags.warmup + flags.frames)
     with Backdrop(str(behind), (height, width)) as backdrop:
         steps = (
-            partial(mattes, matter=matter, method=steady(flags.temporal)),
+            partial(mattes, matter=matter, method=steady(flags.temporal), ahead=True),
             partial(composites, backdrop=backdrop),
         )
         with relay(frames, *steps, stop=threading.Event()) as done:

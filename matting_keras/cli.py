@@ -113,6 +113,7 @@ def _matte(flags: argparse.Namespace) -> int:
         jobs,
         finder(flags, flags.weights),
         alpha_only=flags.alpha_only,
+        foreground=flags.foreground,
         overwrite=flags.overwrite,
         max_pixels=flags.max_pixels,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +80,7 @@ def matte_pictures(
     matter: Matter,
     *,
     alpha_only: bool = False,
+    foreground: str = "fast",
     overwrite: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Outcome]:
@@ -89,13 +90,19 @@ def matte_pictures(
         jobs: from `pictures`.
         matter: the network.
         alpha_only: write the alpha as an 8-bit gray PNG instead of the person with transparency.
+        foreground: how the person's colours are estimated, see `composite`.
         overwrite: do again what is there already.
         max_pixels: a larger picture is a bad one.
 
     Yields:
         One `Outcome` for each picture.
     """
-    finish: Callable[[Photo, np.ndarray], np.ndarray] = _gray if alpha_only else _cut_out
+
+    def finish(photo: Photo, alpha: np.ndarray) -> np.ndarray:
+        if alpha_only:
+            return to_share(alpha)
+        return composite(photo, alpha, "transparent", foreground)
+
     waiting: list[tuple[Path, Path, Photo]] = []
     for source, target in jobs:
         if target.exists() and not overwrite:
@@ -124,11 +131,3 @@ def _finished(waiting, matter: Matter, finish) -> Iterator[Outcome]:
             yield Outcome(source, target, str(error))
         else:
             yield Outcome(source, target)
-
-
-def _gray(photo: Photo, alpha: np.ndarray) -> np.ndarray:
-    return to_share(alpha)
-
-
-def _cut_out(photo: Photo, alpha: np.ndarray) -> np.ndarray:
-    return composite(photo, alpha, "transparent")

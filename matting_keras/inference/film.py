@@ -90,7 +90,7 @@ def film(
         KeyboardInterrupt: it was stopped before there was a frame.
     """
     steps = (
-        partial(mattes, matter=matter, method=steady(temporal)),
+        partial(mattes, matter=matter, method=steady(temporal), ahead=True),
         partial(composites, backdrop=backdrop) if backdrop else grays,
     )
     with relay(source.events(), *steps, stop=stop) as events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from matting_keras.inference.runtimes import Runtime
+from matting_keras.inference.runtimes import Runtime, abreast
 from matting_keras.media.opencv import opencv
 
 SURE = 0.5
@@ -54,6 +54,11 @@ class Largest:
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
         self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
+
+    def abreast(self) -> tuple[Runtime, int]:
+        """As that of the runtime inside."""
+        runtime, calls = abreast(self._runtime)
+        return Largest(runtime), calls
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         found = np.asarray(self._runtime.run(batch))

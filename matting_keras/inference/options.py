@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from matting_keras.errors import InputError
+from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.matter import AREA, Matter
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
@@ -65,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_finding(command: argparse.ArgumentParser) -> None:
-    """Add how a person is found, which all commands have that cut out."""
+    """Add how a person is found and cleaned, which all commands have that cut out."""
     command.add_argument(
         "--largest",
         action="store_true",
@@ -77,6 +78,13 @@ def add_finding(command: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="height times width of the network's input: more for finer hair, fewer for speed "
         f"(default: the network's own, mostly {AREA})",
+    )
+    command.add_argument(
+        "--foreground",
+        default="fast",
+        choices=FOREGROUNDS,
+        help="how a photo's person loses the old background's colours at soft edges: best takes "
+        "seconds and pymatting; off keeps them; videos are always done fast (default: fast)",
     )
     command.add_argument(
         "--max-pixels",

@@ -14,9 +14,11 @@ import numpy as np
 
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import composite
+from matting_keras.inference.crew import in_order
 from matting_keras.inference.foreground import to_share
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import Prepared, matte, prepare
+from matting_keras.inference.runtimes import abreast
 from matting_keras.inference.temporal import Steady
 from matting_keras.media.images import Photo
 from matting_keras.media.opencv import opencv
@@ -40,7 +42,7 @@ class Matted(NamedTuple):
 
 
 def mattes(
-    events: Iterable[Frame | av.Packet], matter: Matter, method: Steady
+    events: Iterable[Frame | av.Packet], matter: Matter, method: Steady, *, ahead: bool = False
 ) -> Iterator[Matted | av.Packet]:
     """Find the person in every frame, steadily.
 
@@ -48,6 +50,8 @@ def mattes(
         events: a reader's frames; whatever else is among them passes through.
         matter: the network.
         method: a fresh one from `temporal.steady`.
+        ahead: take some frames more than are given, to work on several at once where the engine
+            gains by it; a camera must not.
 
     Yields:
         Each frame with its alpha at the frame's size, perhaps later than packets after it.
@@ -55,12 +59,18 @@ def mattes(
     Raises:
         InputError: the network gave something that is not an alpha.
     """
-    for event in events:
+    runtime, calls = abreast(matter.runtime) if ahead else (matter.runtime, 1)
+
+    def found(event: Frame | av.Packet) -> tuple:
         if not isinstance(event, Frame):
+            return event, None, None
+        prepared = prepare(Photo(event.rgb, None), matter.area, matter.refine, quick=True)
+        return event, prepared, runtime.run(prepared.values[None].astype(np.float32))[0, ..., 0]
+
+    for event, prepared, alpha in in_order(events, found, calls):
+        if prepared is None:
             yield event
             continue
-        prepared = prepare(Photo(event.rgb, None), matter.area, matter.refine, quick=True)
-        alpha = matter.runtime.run(prepared.values[None].astype(np.float32))[0, ..., 0]
         for done in method.push((event, prepared), alpha, prepared.values):
             yield _enlarged(*done)
     for done in method.flush():

@@ -144,7 +144,10 @@ def _still(
     if isinstance(source, Path):
         source = read_photo(source, max_pixels=options.max_pixels)
     alpha = matter(source)
-    picture = to_share(alpha) if options.alpha_only else composite(source, alpha, backdrop.at(0))
+    if options.alpha_only:
+        picture = to_share(alpha)
+    else:
+        picture = composite(source, alpha, backdrop.at(0), options.foreground)
     if target == STANDARD:
         with writing():
             standard_output().write(png(picture))

@@ -13,6 +13,7 @@ import pytest
 from matting_keras import Matter, composite
 from matting_keras.errors import InputError
 from matting_keras.inference.backdrop import Backdrop
+from matting_keras.inference.runtimes import abreast
 from matting_keras.inference.stream import AHEAD, composites, interruptible, mattes, relay
 from matting_keras.inference.temporal import steady
 from matting_keras.media.video import Frame, VideoWriter
@@ -125,21 +126,37 @@ def test_outside_of_the_main_thread_ctrl_c_is_left_alone():
     assert found == [False]
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("temporal", ["off", "ofd"])
-def test_frames_are_cut_out_as_photos_are_and_sound_passes(tiny_onnx, temporal):
+def test_frames_are_cut_out_as_photos_are_and_sound_passes(tiny_onnx, temporal, ahead):
     matter, random = Matter(tiny_onnx), np.random.default_rng(0)
     frames = [
         Frame(random.integers(0, 256, (30, 40, 3)).astype(np.uint8), number, 1)
         for number in range(4)
     ]
     events = [frames[0], "sound", *frames[1:], "sound"]
-    found = list(composites(mattes(events, matter, steady(temporal)), Backdrop("teal")))
+    matted = mattes(events, matter, steady(temporal), ahead=ahead)
+    found = list(composites(matted, Backdrop("teal")))
     assert found.count("sound") == 2
     done = [one for one in found if isinstance(one, Frame)]
     assert [one.time for one in done] == [0, 1, 2, 3]
     # Frames are shrunk for the network more quickly than photos, and a little less exactly.
     photo = composite(frames[0].rgb, matter(frames[0].rgb), "teal")
     assert np.abs(done[0].rgb.astype(int) - photo).mean() < 3
+
+
+@pytest.mark.parametrize("cores", [1, 2, 16])
+def test_several_frames_at_once_where_the_engine_gains_by_it(tiny_onnx, monkeypatch, cores):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    batch = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    for parts in ("all", "largest"):
+        runtime = Matter(tiny_onnx, parts=parts).runtime
+        several, calls = abreast(runtime)
+        assert calls == min(cores, 4)
+        np.testing.assert_array_equal(several.run(batch), runtime.run(batch))
+    # Who counts threads has decided already, and so have other engines.
+    counted = Matter(tiny_onnx, threads=1).runtime
+    assert abreast(counted) == (counted, 1)
 
 
 def test_a_network_that_gives_nan_is_stopped_in_a_video(tiny_onnx):

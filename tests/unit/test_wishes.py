@@ -46,6 +46,26 @@ def stdin(monkeypatch):
     return put
 
 
+@pytest.mark.parametrize("command", ["demo", "matte"])
+def test_the_old_backgrounds_colours_stay_only_where_asked(
+    command, demo, tiny_onnx, samples, tmp_path
+):
+    photo = samples / "astronaut.png"
+    alpha, found = Matter(tiny_onnx)(photo), {}
+    for method in ("fast", "best", "off"):
+        folder = tmp_path / method
+        words = [str(photo), "--output", str(folder), "--foreground", method]
+        if command == "demo":
+            assert demo(*words) == 0
+        else:
+            assert cli.main(["matte", "--weights", str(tiny_onnx), *words]) == 0
+        found[method] = np.asarray(Image.open(next(folder.iterdir())))
+        np.testing.assert_array_equal(
+            found[method], composite(photo, alpha, "transparent", method), err_msg=method
+        )
+    assert not np.array_equal(found["fast"], found["best"])
+
+
 def blocks(height: int = 64, width: int = 96) -> np.ndarray:
     """A large white person, a small one beside it, black around."""
     picture = np.zeros((height, width, 3), np.uint8)
