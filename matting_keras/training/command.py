@@ -21,6 +21,7 @@ from yaml import YAMLError
 from matting_keras.errors import InputError
 from matting_keras.training.config import RunConfig
 from matting_keras.training.flags import add_run_flags, parsed, quoted, run_words
+from matting_keras.training.unknown_words import OPEN, unknown
 
 
 def main(configs: Path, arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +108,8 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
     """Compose the groups of `configs` with overrides.
 
     Raises:
-        InputError: an unknown group, key or value, with Hydra's own explanation.
+        InputError: an unknown choice or setting, with the closest one, or a value that does not
+            fit, with Hydra's own explanation.
     """
     from matting_keras.architectures.registry import ARCHITECTURES
 
@@ -118,16 +120,19 @@ def read_config(configs: Path, words: Sequence[str]) -> RunConfig:
         # A file is needed only for settings other than the defaults, and wins over this.
         if not (configs / "arch" / f"{name}.yaml").exists():
             store.store(group="arch", name=name, node={"name": name})
+    choices = {g: sorted(f.stem for f in (configs / g).glob("*.yaml")) for g in GROUPS}
+    choices["arch"] = sorted(ARCHITECTURES)
+    if root == "config" and (message := unknown(words, choices, RunConfig)):
+        raise InputError(message)
     # Which options a network has is its own affair: Hydra cannot know the keys beforehand.
     words = [f"++{word}" if word.startswith(OPEN) else word for word in words]
     try:
         with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
             return OmegaConf.to_object(compose(root, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
-        choices = {g: sorted(f.stem for f in (configs / g).glob("*.yaml")) for g in GROUPS}
-        choices["arch"] = sorted(ARCHITECTURES)
-        known = "; ".join(f"{group}: {', '.join(names)}" for group, names in choices.items())
-        raise InputError(f"{str(error).strip()}\nKnown groups: {known}.") from error
+        # Hydra names the word, what it stems from says what is wrong with it.
+        reason = str(error.__cause__ or "").partition("\n")[0]
+        raise InputError(f"{str(error).strip()}\n{reason}".strip()) from error
 
 
 def _experiment(store: ConfigStore, words: list[str]) -> tuple[str, list[str]]:
@@ -153,6 +158,3 @@ def _experiment(store: ConfigStore, words: list[str]) -> tuple[str, list[str]]:
 
 
 GROUPS = ("arch", "recipe", "data", "trainer", "experiment")
-
-OPEN = ("arch.options.", "recipe.options.", "recipe.schedule.", "recipe.optimizer.")
-"""Keys below these are not known to Hydra beforehand: they depend on what was chosen."""

@@ -62,7 +62,7 @@ def test_a_rate_that_is_not_there_is_an_error_with_a_curve(tmp_path, capsys):
         (["--low", "2", "--high", "1"], "rates must rise from low"),
         (["--steps", "3"], "a range test needs 10 steps at least"),
         (["--smoothing", "-1"], "smoothing is a number of steps"),
-        (["--recipe", "nothing"], "Known groups"),
+        (["--recipe", "nothing"], "there is no recipe 'nothing'"),
         (["--recipe", "modnet"], "recipe 'modnet' needs the outputs"),
         (["--arch", "modnet", "--recipe", "modnet-soc"], "name a network that works already"),
         (["--output", "taken"], "--output taken: cannot be made"),

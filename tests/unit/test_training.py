@@ -124,9 +124,13 @@ def test_flags_reach_the_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--arch darker", r"darker(.|\n)*Known groups: arch: dark, dark-light"),
-        ("trainer.epoch=3", "epoch"),
-        ("trainer.epochs=many", "many"),
+        ("--arch darker", "no arch 'darker'; did you mean 'dark'. Known: dark, dark-light"),
+        ("--recipe nothing", "no recipe 'nothing'. Known: cyclical, easy-to-hard"),
+        ("trainer.epoch=3", "no setting 'trainer.epoch'; did you mean 'trainer.epochs'"),
+        ("+trainer.gamma=3", r"no setting 'trainer.gamma'\. Known: trainer\.epochs, "),
+        ("trainers=smoke", "no setting 'trainers'; did you mean 'trainer'"),
+        ("trainer.epochs=many", r"trainer\.epochs=many\nValue 'many'.* to Integer$"),
+        ("trainer.epochs=[1", r"mismatched|no viable|token"),
     ],
 )
 def test_what_the_configuration_does_not_know(line, message):
