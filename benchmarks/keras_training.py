@@ -7,9 +7,7 @@ python -m benchmarks.keras_training --network dark-light --form "weight space" -
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.answering import answer
 from benchmarks.branches import lifelike
 from matting_keras import build, fuse, load
 from matting_keras.architectures.like_unet import SPECS
@@ -46,16 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with np.load(flags.batch) as batch:
         images, alphas = tf.constant(batch["images"]), tf.constant(batch["alphas"])
     step = training_step(model, images, alphas, compiled)
-    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
-    print(json.dumps({"versions": versions}), flush=True)
-    for line in sys.stdin:
-        command = json.loads(line)["command"]
-        if command != "step":
-            raise SystemExit(f"unknown command {command!r}; there is 'step'.")
-        began = time.perf_counter()
-        loss = step()
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "loss": loss}), flush=True)
+    answer(step, {"keras": keras.__version__, "tensorflow": tf.__version__})
     return 0
 
 

@@ -10,9 +10,7 @@ It needs PyTorch and numpy and nothing of this project: its interpreter may be a
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks import torch_like_unet, torch_u2netp
+from benchmarks.answering import answer
 
 NETWORKS: dict[str, dict[str, Callable[[], nn.Module]]] = {
     "u2netp": {"plain": torch_u2netp.U2NetP},
@@ -75,15 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     torch.set_num_threads(flags.threads)
     step = training_step(*loaded(flags), flags.precision)
-    print(json.dumps({"versions": {"torch": torch.__version__}}), flush=True)
-    for line in sys.stdin:
-        command = json.loads(line)["command"]
-        if command != "step":
-            raise SystemExit(f"unknown command {command!r}; there is 'step'.")
-        began = time.perf_counter()
-        loss = step()
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "loss": loss}), flush=True)
+    answer(step, {"torch": torch.__version__})
     return 0
 
 

@@ -57,6 +57,7 @@ def make_film(
     mirror: bool = False,
     codec: str = "libx264",
     noise: bool = False,
+    wide: int = 1,
 ) -> Path:
     """Write a video with a tone of 440 Hz.
 
@@ -67,6 +68,7 @@ def make_film(
         turn: degrees, counterclockwise, that players are told to turn the pictures by.
         mirror: players are told to mirror them, too.
         noise: pictures that need much space, in place of flat ones.
+        wide: how many times wider than high each pixel is to be shown.
     """
     random = np.random.default_rng(0)
     times = times or [round(1000 * number / fps) for number in range(frames)]
@@ -77,6 +79,8 @@ def make_film(
         # Old codecs know no unit but the frame.
         unit = Fraction(1, 12000) if codec == "libx264" else Fraction(1, fps)
         video.codec_context.time_base = unit
+        if wide > 1:
+            video.codec_context.sample_aspect_ratio = Fraction(wide, 1)
         if turn or mirror:
             video.set_display_rotation(turn, hflip=mirror)
         tone = container.add_stream(sound, rate=RATE, layout="mono") if sound else None

@@ -58,6 +58,31 @@ class Planned:
         return self._known[step]
 
 
+def training_plan(
+    samples: Sequence[Sample],
+    sizes: Sequence[tuple[int, int]],
+    shapes: Shapes,
+    batch_size: int,
+    seed: int,
+    scenes: bool,
+) -> Planned:
+    """The batches of a run: the number of a shape in `shapes`, and which photos, for each.
+
+    Args:
+        samples: to learn from.
+        sizes: their (height, width); a photo goes to the shape with the nearest aspect ratio.
+        shapes: the closed set of (height, width).
+        batch_size: photos per batch.
+        seed: decides the order.
+        scenes: whether there are pictures to composite in front of.
+
+    Raises:
+        InputError: fewer photos than one batch, or cut-outs without scenes.
+    """
+    check_enough(samples, batch_size, scenes)
+    return Planned(plan(wanted_shapes(sizes, shapes), batch_size, seed))
+
+
 def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """Which photos make up which batch, for ever: every epoch a new order, no photo twice.
 

@@ -14,15 +14,7 @@ import tensorflow as tf
 from matting_keras.data.augment import AugmentConfig, recolour, warp
 from matting_keras.data.band import unknown
 from matting_keras.data.compose import eased, hardness, over
-from matting_keras.data.order import (
-    Planned,
-    Shapes,
-    check_enough,
-    fitted,
-    in_order,
-    plan,
-    wanted_shapes,
-)
+from matting_keras.data.order import Shapes, fitted, in_order, training_plan
 from matting_keras.data.share import ALL, Share
 from matting_keras.data.store import Store
 
@@ -66,8 +58,7 @@ def training_batches(
     Raises:
         InputError: fewer photos than one batch, or cut-outs without scenes.
     """
-    check_enough(store.samples, batch_size, scenes is not None)
-    planned = Planned(plan(wanted_shapes(sizes, shapes), batch_size, seed))
+    planned = training_plan(store.samples, sizes, shapes, batch_size, seed, scenes is not None)
     mine = share.rows(batch_size)
     rows = mine.stop - mine.start
 

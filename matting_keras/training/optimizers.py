@@ -10,6 +10,7 @@ import keras
 from matting_keras.errors import InputError
 from matting_keras.training import schedules
 from matting_keras.training.config import RecipeConfig, TrainerConfig
+from matting_keras.training.cycled_adam import CycledAdam
 
 LONGEST_WARMUP = 0.2
 """Share of a run that warming up may take; a short run would end before it began otherwise."""
@@ -71,7 +72,7 @@ SCHEDULES: dict[str, Callable] = {
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
-    "cycled-adam": schedules.CycledAdam,
+    "cycled-adam": CycledAdam,
     "lion": keras.optimizers.Lion,
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,

@@ -3,9 +3,6 @@
 import gc
 import inspect
 import json
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -22,6 +19,7 @@ from matting_keras.reparameterize import inference_form
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.weights.files import load, save
 from tests.networks import SMALL, alpha_of, lively, noise
+from tests.under_jax import run_under_jax
 
 NAMES = sorted(ARCHITECTURES)
 WITH_TRAINING_FORM = [
@@ -212,7 +210,6 @@ def test_training_form_contains_the_inference_form(name, tmp_path):
 
 def test_runs_under_jax(tmp_path):
     """All of them in one process: it costs ten seconds to start."""
-    pytest.importorskip("jax", reason="jax is another backend: pip install jax")
     # The others are built of the same layers by the same functions.
     names = [name for name in NAMES if name not in ("dark", "night", "night-lite", "u2net", "unet")]
     for name in names:
@@ -221,8 +218,7 @@ def test_runs_under_jax(tmp_path):
         save(model, tmp_path / f"{name}.keras")
         np.savez(tmp_path / f"{name}.npz", x=x, alpha=np.array(model(x, training=False)))
     program = """
-        import os, sys
-        os.environ["KERAS_BACKEND"] = "jax"
+        import sys
         import jax, numpy as np, keras
         from matting_keras.weights.files import load
         assert keras.backend.backend() == "jax"
@@ -237,12 +233,7 @@ def test_runs_under_jax(tmp_path):
             assert difference <= 1e-4, (name, difference)
         print(len(sys.argv[2:]))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path), *names],
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == [str(len(names))], done.stderr[-2000:]
+    assert run_under_jax(program, str(tmp_path), *names).split() == [str(len(names))]
 
 
 def test_registry_knows_what_it_costs(name, plain):

@@ -191,12 +191,7 @@ def test_sound_that_is_all_damaged_costs_no_picture(tmp_path, codec, suffix):
 
 
 def test_frames_that_grow_too_large_when_made_square_are_refused(tmp_path, monkeypatch):
-    with av.open(str(tmp_path / "wide.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(8, 1)
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0))))
-        container.mux(stream.encode(None))
+    make_film(tmp_path / "wide.mp4", wide=8)
     monkeypatch.setattr("matting_keras.media.video.reader.MAX_PIXELS", 20_000)
     with pytest.raises(InputError, match="has frames of 512x48, more than"):
         VideoReader(tmp_path / "wide.mp4")

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from functools import partial
 
 import keras
@@ -11,11 +8,12 @@ import tensorflow as tf
 
 from matting_keras.errors import InputError
 from matting_keras.training.config import RecipeConfig, TrainerConfig
+from matting_keras.training.cycled_adam import CycledAdam
 from matting_keras.training.lr_finder import found_rate, range_test
 from matting_keras.training.optimizers import OPTIMIZERS as NAMES
 from matting_keras.training.optimizers import optimizer
-from matting_keras.training.schedules import CycledAdam, OneCycle, OneCycleMomentum
-from tests.places import ROOT
+from matting_keras.training.schedules import OneCycle, OneCycleMomentum
+from tests.under_jax import run_under_jax
 
 
 def quadratic(optimizer=None, **options) -> keras.Model:
@@ -268,7 +266,8 @@ def test_what_was_found_and_cannot_be_used(tmp_path):
 UNDER_JAX = """
 import keras, numpy as np
 from matting_keras.training.lr_finder import range_test
-from matting_keras.training.schedules import CycledAdam, OneCycle, OneCycleMomentum
+from matting_keras.training.cycled_adam import CycledAdam
+from matting_keras.training.schedules import OneCycle, OneCycleMomentum
 assert keras.backend.backend() == "jax"
 keras.utils.set_random_seed(0)
 x = np.ones((4, 1), "float32")
@@ -286,11 +285,4 @@ for rate in (0.01, OneCycle(0.01, 50)):
 
 
 def test_under_jax():
-    pytest.importorskip("jax")
-    found = subprocess.run(
-        [sys.executable, "-c", UNDER_JAX],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert found.returncode == 0, found.stderr
+    run_under_jax(UNDER_JAX)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from matting_keras.errors import InputError
+from matting_keras.training.cycled_adam import CycledAdam
 from matting_keras.training.schedules import (
     ConstantThenExponential,
-    CycledAdam,
     OneCycle,
     OneCycleMomentum,
     Triangular,

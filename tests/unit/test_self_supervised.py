@@ -1,7 +1,4 @@
-import os
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -20,6 +17,7 @@ from tests.clips import gray_clip
 from tests.places import ROOT
 from tests.run_folders import assert_same_log, assert_same_state, log
 from tests.toy import toy_modnet
+from tests.under_jax import run_under_jax
 
 CONFIGS = ROOT / "train" / "configs"
 
@@ -165,14 +163,7 @@ assert not same(begun[0], begun[1])
 
 
 def test_under_jax():
-    pytest.importorskip("jax")
-    found = subprocess.run(
-        [sys.executable, "-c", UNDER_JAX],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert found.returncode == 0, found.stderr
+    run_under_jax(UNDER_JAX)
 
 
 def test_the_recipe_is_as_published_and_can_be_changed():

@@ -6,15 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from matting_keras.data.order import (
-    Planned,
-    Shapes,
-    check_enough,
-    fitted,
-    in_order,
-    plan,
-    wanted_shapes,
-)
+from matting_keras.data.order import Shapes, fitted, in_order, training_plan
 from matting_keras.data.packed import draws
 from matting_keras.data.packed.bank import Bank
 from matting_keras.data.share import ALL, Share
@@ -52,12 +44,12 @@ class TrainingBatches:
         resident: int = 0,
         share: Share = ALL,
     ):
-        check_enough(store.samples, batch_size, scenes is not None)
+        scened = scenes is not None
+        self._plan = training_plan(store.samples, sizes, shapes, batch_size, seed, scened)
         self.shapes = shapes
         self.seed = seed
         self.ramp = ramp * batch_size
         self.share = share
-        self._plan = Planned(plan(wanted_shapes(sizes, shapes), batch_size, seed))
         self._rough = np.array([sample.rough for sample in store.samples])
         self._cutout = np.array([sample.cutout for sample in store.samples])
         self._people, self._scenes = Bank(store), Bank(scenes) if scenes else None
