@@ -160,8 +160,11 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
         scene = warp(fetch(scenes, chosen), shape, config, seed + 11)[..., :-1]
         if ramp:
             scene = eased(scene, hardness(seed[1], ramp), seed + 17)
-        # An empty scene is a composite with nobody in it.
-        alpha = tf.where(draw[0] < config.empty, tf.zeros_like(alpha), alpha)
+        # An empty scene is a composite with nobody in it, in any light down to none: a network that
+        # never saw a dark room finds people in it.
+        empty = draw[0] < config.empty
+        alpha = tf.where(empty, tf.zeros_like(alpha), alpha)
+        scene *= tf.where(empty, tf.random.stateless_uniform((), seed + 19), 1.0)
         return over(image, alpha, scene, is_rough, seed + 13)
 
     return changed

@@ -23,7 +23,7 @@ class AugmentConfig:
         jpeg: probability of JPEG compression of quality 30 to 95.
         grayscale: probability of losing colour.
         composite: probability of being placed in front of another background.
-        empty: probability of being replaced by a scene without people.
+        empty: probability of being replaced by a scene without people, in any light down to none.
     """
 
     flip: float = 0.5

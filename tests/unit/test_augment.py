@@ -8,7 +8,8 @@ import tensorflow as tf
 from matting_keras.data import sources
 from matting_keras.data.augment import AugmentConfig, recolour, warp
 from matting_keras.data.compose import over, pulled_in
-from matting_keras.data.pipeline import fitted, plan, training_batches, validation_batches
+from matting_keras.data.order import fitted, plan
+from matting_keras.data.pipeline import training_batches, validation_batches
 from matting_keras.data.store import check
 from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
@@ -172,11 +173,6 @@ def test_scenes_are_put_behind_people(drawn):
     other, other_alpha = next(composed.as_numpy_iterator())
     np.testing.assert_array_equal(alpha, other_alpha)  # drawn alphas are exact, not rough
     assert np.abs(image - other)[alpha < 0.01].mean() > 10
-    empty = training_batches(
-        *(drawn.store, drawn.sizes, SHAPES, 4),
-        **{"seed": 5, "config": replace(STILL, empty=1.0), "scenes": behind},
-    )
-    assert not next(empty.as_numpy_iterator())[1].any()
 
 
 def test_composites_grow_harder_on_the_ramp(drawn):

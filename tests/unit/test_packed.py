@@ -208,6 +208,18 @@ def test_batches_have_their_share_of_composites_and_of_empty_scenes():
     np.testing.assert_array_equal(target["refined"], replaced)
 
 
+def test_empty_scenes_are_seen_in_any_light():
+    config = replace(STILL, empty=1.0)
+    people = stored([np.full((40, 40, 2), 255, "uint8")] * 100)
+    scene = stored([np.full((40, 40, 2), 200, "uint8")])
+    options = {"seed": 0, "config": config, "scenes": scene, "targets": True}
+    piped = training_batches(people, [(40, 40)] * 100, [(40, 40)], 100, **options)
+    for image, target in (made(config, people, scene, 100), next(iter(piped))):
+        assert not np.any(target["alpha"])
+        levels = np.mean(image, (1, 2, 3))
+        assert levels.min() < 20 and levels.max() > 180 and 80 < levels.mean() < 120
+
+
 def test_cut_outs_are_always_put_in_front_of_a_scene():
     white = np.full((40, 40, 2), 255, "uint8")
     people = stored([white] * 16, cutout=True)

@@ -70,8 +70,11 @@ class Augment(keras.layers.Layer):
         colour = 255 * drawn[:, draws.FLAT][:, : image.shape[-1]]
         scene = eased(scene, batch["hard"], colour)
         chance = drawn[:, draws.CHANCE]
-        # An empty scene is a composite with nobody in it.
-        shown = ops.where((chance < config.empty)[:, None, None, None], 0.0, alpha)
+        # An empty scene is a composite with nobody in it, in any light down to none: a network that
+        # never saw a dark room finds people in it.
+        empty = (chance < config.empty)[:, None, None, None]
+        shown = ops.where(empty, 0.0, alpha)
+        scene = ops.where(empty, drawn[:, draws.LIGHT, None, None, None] * scene, scene)
         made, truth = over(image, shown, scene, batch["rough"], signed[:, draws.LIGHT])
         anew = ops.logical_or(chance < config.composite + config.empty, batch["cutout"])
         # The alpha that a composite was made with is its truth.
