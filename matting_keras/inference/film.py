@@ -108,6 +108,8 @@ def film(
 
 def losses(source: Source, target: Path) -> str:
     """What to tell of a source that was not whole; empty where nothing was lost."""
+    if isinstance(source, RawReader):
+        return source.lost
     if not isinstance(source, VideoReader):
         return ""
     # Not by the number of frames, which nobody knows where the rate is uneven or the film trimmed.

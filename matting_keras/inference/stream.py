@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +22,7 @@ from matting_keras.inference.temporal import Steady
 from matting_keras.media.images import Photo
 from matting_keras.media.opencv import opencv
 from matting_keras.media.video import Frame
+from matting_keras.signals import hearing
 
 if TYPE_CHECKING:
     import av
@@ -155,8 +155,9 @@ def relay(
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Make ctrl-C set an event, so that what is begun can be finished; a second one interrupts.
+    """Make ctrl-C or SIGTERM set an event, so that what is begun can be finished.
 
+    A second one interrupts.
     Outside of the main thread, where Python handles no signals, the event is never set.
     """
     stop = threading.Event()
@@ -166,14 +167,8 @@ def interruptible() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    if threading.current_thread() is not threading.main_thread():
+    with hearing(note):
         yield stop
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Stage:

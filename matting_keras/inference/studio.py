@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
@@ -40,6 +41,7 @@ from matting_keras.media.video import (
     parse_raw,
 )
 from matting_keras.media.window import has_display
+from matting_keras.signals import hearing
 from matting_keras.standard import reader_has_left, standard_output, writing
 
 SCREEN_GREEN = "#00b140"
@@ -65,11 +67,13 @@ def main(argv: Sequence[str] | None = None, samples: Path | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 when anything could not be done (each said on stderr); 130 after
-        ctrl-C. The names of the files written are printed on stdout.
+        ctrl-C or SIGTERM. The names of the files written are printed on stdout.
     """
     options = parser().parse_args(argv)
     try:
-        return _run(options, samples)
+        # As after ctrl-C, files that are not finished are taken away.
+        with hearing(signal.default_int_handler, [signal.SIGTERM]):
+            return _run(options, samples)
     except InputError as error:
         _complain(error)
         return 1

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
 
+from matting_keras.signals import hearing
 from matting_keras.training.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
@@ -48,18 +45,8 @@ class Interruption(keras.callbacks.Callback):
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Within it the signals come here, but for those that this process was told to ignore."""
-        if threading.current_thread() is not threading.main_thread():
+        with hearing(self._hear):
             yield
-            return
-        before = {n: signal.getsignal(n) for n in SIGNALS}
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, self._hear)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler or signal.SIG_DFL)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.number and self.checkpoint.save():

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from matting_keras.errors import InputError
+from matting_keras.signals import hearing
 from matting_keras.training.cluster import Cluster
 from matting_keras.training.config import RunConfig
-from matting_keras.training.interruption import SIGNALS, Stopped
+from matting_keras.training.interruption import Stopped
 
 log = logging.getLogger(__name__)
 
@@ -109,15 +109,8 @@ def _work(config: RunConfig, cluster: Cluster) -> None:
 def _asked() -> Iterator[list[int]]:
     """Signals to this process, in place of what they do."""
     asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    with hearing(lambda number, frame: asked.append(number)):
         yield asked
-        return
-    before = [signal.signal(number, lambda given, _: asked.append(given)) for number in SIGNALS]
-    try:
-        yield asked
-    finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _ended(workers: list[BaseProcess], asked: list[int]) -> list[int]:

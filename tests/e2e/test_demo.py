@@ -280,8 +280,13 @@ def test_frames_through_pipes(tmp_path, tiny_onnx):
     assert facts(tmp_path / "o.mp4").times == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     pipe["input"] = pipe["input"][:-7]
     done = subprocess.run([*command, "--output", "half.mp4"], **pipe)
-    assert done.returncode == 1 and b"error: standard input: ends 3593 bytes into" in done.stderr
-    assert os.listdir(tmp_path) == ["o.mp4"]
+    assert done.returncode == 0
+    assert b"warning: standard input: ends 3593 bytes into a frame of 3600" in done.stderr
+    assert facts(tmp_path / "half.mp4").times == pytest.approx([0, 0.1, 0.2, 0.3])
+    pipe["input"] = pipe["input"][:99]
+    done = subprocess.run([*command, "--output", "none.mp4"], **pipe)
+    assert done.returncode == 1 and b"error: standard input: ends 99 bytes into" in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["half.mp4", "o.mp4"]
 
 
 def test_whoever_stops_reading_the_pipe_gets_no_traceback(tmp_path, tiny_onnx):
@@ -307,7 +312,8 @@ def test_whoever_stops_reading_the_pipe_gets_no_traceback(tmp_path, tiny_onnx):
     process.stderr.close()
 
 
-def test_ctrl_c_leaves_a_video_that_plays_and_says_how_long_it_is(tmp_path, tiny_onnx):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_stopped_leaves_a_video_that_plays(tmp_path, tiny_onnx, number):
     source = make_film(
         tmp_path / "long.mp4", 400, fps=30, size=(240, 320), codec="mpeg4", noise=True
     )
@@ -324,7 +330,7 @@ def test_ctrl_c_leaves_a_video_that_plays_and_says_how_long_it_is(tmp_path, tiny
         found = tmp_path.glob("output/.*/long-cutout.mp4")
         growing = [path for path in found if path.stat().st_size > 20_000]
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == f"{Path('output/long-cutout.mp4')}\n"
@@ -389,6 +395,22 @@ def test_a_recording_ends_by_itself_after_ten_seconds(demo, monkeypatch):
     monkeypatch.setattr(FakeCamera, "frames", 1000)
     _, names, _ = demo("0", "--no-window")
     assert facts(Path(names[0])).duration == pytest.approx(10, abs=0.5)
+
+
+def test_a_process_that_has_to_end_leaves_nothing_half_written(demo, monkeypatch, tmp_path):
+    def watch(live, camera, **how):
+        with VideoWriter(tmp_path / "clip.mp4", (48, 64), 10) as writer:
+            writer.write(picture(0))
+            assert len(list(tmp_path.glob(".*"))) == 1
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(studio, "watch", watch)
+    monkeypatch.setenv("DISPLAY", ":0")
+    status, _, error = demo("0")
+    assert status == 0 and "stopped" in error
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_ctrl_c_finishes_the_recording(demo, monkeypatch):

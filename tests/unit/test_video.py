@@ -203,8 +203,14 @@ def test_raw_frames_in_and_out():
     assert [event.time for event in events] == [0, Fraction(1, 30), Fraction(2, 30)]
 
 
+def test_whole_frames_before_one_that_is_not_are_kept():
+    reader = RawReader(io.BytesIO(bytes(100)), (4, 6))
+    assert len(list(reader.events())) == 1
+    assert losses(reader, "a.mp4").startswith("standard input: ends 28 bytes into a frame of 72")
+
+
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"", "there is no frame in it"), (bytes(100), "ends 28 bytes into a")]
+    ("data", "message"), [(b"", "there is no frame in it"), (bytes(28), "ends 28 bytes into a")]
 )
 def test_raw_frames_that_are_not_whole(data, message):
     with pytest.raises(InputError, match=message):

@@ -34,7 +34,7 @@ class RawReader:
         time_base: one frame, in seconds.
         sound: none.
         read: the number of frames handed out so far.
-        damaged: 0.
+        lost: what to tell of a last frame that is not whole; empty where there is none.
 
     Example:
         >>> import io
@@ -52,7 +52,8 @@ class RawReader:
         self._file, self.path = file, name
         self.size, self.fps = size, fps
         self.time_base = 1 / rate_of(fps)
-        self.count = self.read = self.damaged = 0
+        self.count = self.read = 0
+        self.lost = ""
         self.sound = ()
 
     def __enter__(self) -> RawReader:
@@ -65,13 +66,13 @@ class RawReader:
         """All frames.
 
         Raises:
-            InputError: no frame at all, or a last one that is not whole.
+            InputError: there is no whole frame.
         """
         while (rgb := self._next()) is not None:
             self.read += 1
             yield Frame(rgb, (self.read - 1) * self.time_base, self.time_base)
         if not self.read:
-            raise InputError(f"{self.path}: there is no frame in it.")
+            raise InputError(self.lost or f"{self.path}: there is no frame in it.")
 
     def _next(self) -> np.ndarray | None:
         rgb = np.empty((*self.size, 3), np.uint8)
@@ -80,12 +81,12 @@ class RawReader:
             done += count
         if 0 < done < len(bytes_):
             height, width = self.size
-            raise InputError(
+            self.lost = (
                 f"{self.path}: ends {done} bytes into a frame of {len(bytes_)} ({width}x{height}, "
                 f"rgb24), after {self.read} whole ones; check the size, and that ffmpeg was "
                 "told -f rawvideo -pix_fmt rgb24."
             )
-        return rgb if done else None
+        return rgb if done == len(bytes_) else None
 
 
 class RawWriter:
