@@ -208,10 +208,12 @@ def test_training_form_contains_the_inference_form(name, tmp_path):
         assert export(again, tmp_path / "model.onnx", sizes=FEW_SIZES).largest <= 1e-4
 
 
-def test_runs_under_jax(tmp_path):
-    """All of them in one process: it costs ten seconds to start."""
-    # The others are built of the same layers by the same functions.
-    names = [name for name in NAMES if name not in ("dark", "night", "night-lite", "u2net", "unet")]
+@pytest.mark.parametrize(
+    "names",
+    [["dark-light", "modnet"], pytest.param(["u2netp", "fcn8s"], marks=pytest.mark.thorough)],
+)
+def test_runs_under_jax(names, tmp_path):
+    """Several in one process, which costs ten seconds to start; all others are built as these."""
     for name in names:
         model = lively(name)
         x = noise(model, (1, 64, 96))

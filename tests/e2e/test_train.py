@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from matting_keras.architectures.registry import ARCHITECTURES
 from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
 from matting_keras.training.command import main, overrides, parser, read_config
 from matting_keras.training.run import train
 from tests.places import ROOT
+from tests.toy import TOYS
 
 CONFIGS = ROOT / "train" / "configs"
 TINY = ["data=tiny", "trainer=smoke", "data.area=4096", "data.synthetic=40"]
@@ -59,6 +61,7 @@ def test_run_folder_says_what_was_done(trained):
     assert sum(e.stat().st_size for e in events) > 10_000, "scalars and image grids"
 
 
+@pytest.mark.thorough  # A toy does, by any way of stopping, in test_survival.
 def test_resumed_run_has_the_same_losses(trained, tmp_path):
     output = ["--output", str(tmp_path)]
     # The schedule spans both epochs, so the first half is a run of two that is cut short.
@@ -66,8 +69,7 @@ def test_resumed_run_has_the_same_losses(trained, tmp_path):
     stop_after(config, 1)
     assert len(losses(tmp_path)) == 1
     assert main(CONFIGS, [*TINY, *output, "--resume"]) == 0
-    # Not to the bit: threads add up a real network's gradients in any order. A toy's are the same,
-    # see test_survival.
+    # Not to the bit: threads add up a real network's gradients in any order. A toy's are the same.
     found, expected = (np.array(losses(folder), float) for folder in (tmp_path, trained))
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     first, second = (np.load(f / "state.npz") for f in (trained, tmp_path))
@@ -123,13 +125,14 @@ def test_a_run_is_not_written_over(trained, capsys):
     assert "holds a run already; pass --resume" in capsys.readouterr().err
 
 
-def test_half_precision_with_xla_works_on_every_bucket(tmp_path):
+def test_half_precision_with_xla_works_on_every_bucket(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "toy", TOYS["toy"])
     # XLA compiles once per shape, for training and for validation: two shapes show it.
     ratios = (0.5, 1.0)
     assert len(buckets(64 * 64, ratios)) == 2
     line = [
-        *("data=tiny", "trainer=smoke", "data.area=4096", "data.ratios=[0.5,1.0]"),
-        *("data.synthetic=16", "data.validation=0.3", "arch.asymmetric=false"),
+        *("arch=toy", "data=tiny", "trainer=smoke", "data.area=4096", "data.ratios=[0.5,1.0]"),
+        *("data.synthetic=16", "data.validation=0.3"),
         *("trainer.epochs=1", "trainer.steps_per_epoch=3", "trainer.batch_size=3"),
         *("--precision", "mixed_float16", "--jit", "on", "--output", str(tmp_path)),
     ]

@@ -57,7 +57,8 @@ def packed(root: Path) -> Path:
     return root
 
 
-def test_job_trains_from_carried_files_and_goes_on(tmp_path):
+@pytest.mark.parametrize("calls", [1, pytest.param(2, marks=pytest.mark.thorough)])
+def test_job_trains_from_carried_files_and_goes_on(calls, tmp_path):
     packed(tmp_path)
     words = "trainer.batch_size=4 trainer.steps_per_epoch=2 trainer.steps_per_execution=2"
     words += " trainer.epochs=2 data.area=1024 data.ratios=[1.0] data.augment.jpeg=0"
@@ -68,7 +69,7 @@ def test_job_trains_from_carried_files_and_goes_on(tmp_path):
         # No epoch is as short as that, so each call does one.
         **{"WORDS": words, "MINUTES": "0.001"},
     }
-    for resume, epochs in (("", 1), (str(tmp_path / "back" / "state.npz.aa"), 2)):
+    for resume, epochs in [("", 1), (str(tmp_path / "back" / "state.npz.aa"), 2)][:calls]:
         done = subprocess.run(
             ["bash", ROOT / "benchmarks" / "gpu" / "job.sh"],
             env=environment(**settings, RESUME=resume),
