@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from matting_keras import __version__
@@ -172,6 +173,8 @@ def _convert(flags: argparse.Namespace) -> None:
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
+    from matting_keras.changes import CHANGES
+
     command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
     command.add_argument(
         "--predictions", nargs="+", default=[], metavar="DIR", help="mattes made by something else"
@@ -189,8 +192,16 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--people",
         default="all",
-        choices=("all", "held-back"),
-        help="held-back: only those that training on the same folder keeps for validation",
+        choices=("all", "held-back", "none"),
+        help="held-back: only those that training on the same folder keeps for validation; none: "
+        "pictures in which nobody is",
+    )
+    command.add_argument(
+        "--changed",
+        nargs="+",
+        default=[],
+        choices=(*CHANGES, "all"),
+        help="also with photos made worse",
     )
     command.add_argument(
         "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
@@ -201,9 +212,10 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(flags: argparse.Namespace) -> None:
+    from matting_keras.changes import CHANGES
     from matting_keras.evaluate import evaluate, write_json
     from matting_keras.report import write_report
-    from matting_keras.report.text import header, line
+    from matting_keras.report.text import header, line, worst
 
     for folder in flags.predictions:
         if not Path(folder).is_dir():
@@ -217,10 +229,13 @@ def _evaluate(flags: argparse.Namespace) -> None:
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]
     done = []
-    for folder in flags.data:
+    changes = CHANGES if "all" in flags.changed else flags.changed
+    for folder, change in product(flags.data, [None, *changes]):
         for number, (model, how) in enumerate(runs):
-            done.append(evaluate(model, folder, **options, **how))
+            done.append(evaluate(model, folder, change=change, **options, **how))
             print(line(done[-1]) if number else f"{header(done[-1])}\n{line(done[-1])}", flush=True)
+        if done[-1].truth == "empty":
+            print(worst(done[-len(runs) :]))
         if done[-1].truth == "binary" and not flags.grad:
             print("Grad and Conn are left out: of hard masks they measure the steps (--grad).")
     if flags.json:

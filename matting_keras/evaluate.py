@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from matting_keras import metrics
 from matting_keras.atomic import atomic_path
+from matting_keras.changes import changed
 from matting_keras.data import sources
 from matting_keras.data.sources import Sample
 from matting_keras.data.store import check
@@ -29,11 +30,16 @@ FIGURES = {
     "MSE": metrics.mse,
     "SAD": metrics.sad,
 }
+EMPTY_FIGURES = {"MAD": metrics.mad, "MSE": metrics.mse, "SAD": metrics.sad}
+"""Where nobody is, the share of pixels rightly found says nothing; MAD is the mean alpha."""
+
 EDGE_FIGURES = {"Grad": metrics.grad, "Conn": metrics.conn}
 """How good the edges are: of a hard mask's staircase they say little, so there only on request."""
 
 BAND_FIGURES = ("MAD", "MSE", "SAD", "Grad")
 """Those that are also taken inside the trimap's unknown band alone."""
+
+PEOPLE = {"all": "all", "held-back": "held-back", "none": "nobody in it"}
 
 ORIGIN_FILE, ORIGINS = "truth.txt", ("computed", "hand-made")
 
@@ -49,7 +55,8 @@ class Evaluation:
         data: on which folder, and which people of it.
         area: input height times width, in pixels; None where nothing or no fixed size was run.
         truth: where the true alphas come from: "binary" (hard or rough masks), "computed" or
-            "hand-made" as the data folder's truth.txt says, or "soft" where it says nothing.
+            "hand-made" as the data folder's truth.txt says, "soft" where it says nothing, or
+            "empty" where nobody is.
         rows: one dictionary a photo: its name, height, width, `subject` and `unknown` (shares of
             the picture that are person and unknown band), each figure, and under `band` the
             figures inside the unknown band.
@@ -89,6 +96,7 @@ def evaluate(
     peer: bool = False,
     edges: bool = False,
     people: str = "all",
+    change: str | None = None,
     fraction: float = 0.1,
     area: int | None = None,
     quiet: bool = False,
@@ -104,7 +112,9 @@ def evaluate(
         peer: the model is another project's file, run by that project's conventions.
         edges: Grad and Conn even where the truth is hard masks, whose own staircase they measure;
             where it is soft they are always there.
-        people: "all", or "held-back" for those whom training with the same `fraction` never saw.
+        people: "all", "held-back" for those whom training with the same `fraction` never saw, or
+            "none": all pictures below the folder, in which nobody is.
+        change: a key of `changes.CHANGES`, by which photos are made worse first.
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
         quiet: no progress bar.
@@ -113,12 +123,12 @@ def evaluate(
         InputError: a model or folder that cannot be used, or a matte that is missing or of
             another size than its photo.
     """
-    named = sources.parse(data)
-    samples = sources.open_source(data, "train+validation" if people == "held-back" else "test")
-    if people == "held-back":
-        samples = held_back(samples, fraction)
-    truth = truth_of(samples, named.path)
-    figures = FIGURES | (EDGE_FIGURES if edges or truth != "binary" else {})
+    samples, title, truth = _opened(data, people, fraction)
+    if change:
+        if Path(model).is_dir():
+            raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
+        samples = changed(samples, change)
+    figures = _figures(truth, edges)
     predict, area = _predictor(model, samples, peer, area)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,7 +142,25 @@ def evaluate(
         {"name": Path(samples[index].name).name, **_row(*again(index)[1:], figures)}
         for index in counted
     ]
-    return Evaluation(Path(model).name, f"{named.title} ({people})", area, truth, rows, again)
+    title = f"{title} ({', '.join(filter(None, (PEOPLE[people], change)))})"
+    return Evaluation(Path(model).name, title, area, truth, rows, again)
+
+
+def _opened(data: str | os.PathLike, people: str, fraction: float) -> tuple[list[Sample], str, str]:
+    """The samples of a set that are asked for, what it is called, and what its truth is."""
+    named = sources.parse(data)
+    if people == "none":
+        return sources.backgrounds(named.path), named.title, "empty"
+    samples = sources.open_source(data, "train+validation" if people == "held-back" else "test")
+    if people == "held-back":
+        samples = held_back(samples, fraction)
+    return samples, named.title, truth_of(samples, named.path)
+
+
+def _figures(truth: str, edges: bool) -> dict[str, Callable]:
+    if truth == "empty":
+        return EMPTY_FIGURES
+    return FIGURES | (EDGE_FIGURES if edges or truth != "binary" else {})
 
 
 def held_back(samples: Sequence[Sample], fraction: float) -> list[Sample]:

@@ -25,6 +25,8 @@ TRUTHS = {
     "those, and small differences between models prove nothing.",
     "hand-made": "The truth was made by hand, with soft edges: of all kinds it is the one to "
     "trust most on hair.",
+    "empty": "Nobody is in these pictures: MAD is the mean alpha, and all "
+    "that is above 0 is wrong.",
     "soft": "The truth has soft edges, but nobody knows how it was made: if networks made it, it "
     "favours models like those.",
 }

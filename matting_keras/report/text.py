@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matting_keras.report.figures import TRUTHS, shown
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from matting_keras.evaluate import Evaluation
 
 WIDTH = 30
+
+SEEN = 0.01
+"""Mean alpha of an empty picture above which a network finds somebody in it."""
 
 
 def header(first: Evaluation) -> str:
@@ -27,6 +31,23 @@ def header(first: Evaluation) -> str:
             f"{'model':{WIDTH}} {'input':>9}" + "".join(f"{name:>9}" for name in columns),
         ]
     )
+
+
+def worst(evaluations: Sequence[Evaluation]) -> str:
+    """The picture on which each model is most wrong, and on how many it finds somebody.
+
+    Args:
+        evaluations: of pictures in which nobody is.
+    """
+    lines = []
+    for evaluation in evaluations:
+        means = [row["MAD"] for row in evaluation.rows]
+        most = max(evaluation.rows, key=lambda row: row["MAD"])
+        lines.append(
+            f"{evaluation.model}: at worst {most['MAD']:.4f}, {most['name']}; over "
+            f"{SEEN} on {sum(mean > SEEN for mean in means)} of {len(means)}"
+        )
+    return "\n".join(lines)
 
 
 def line(evaluation: Evaluation) -> str:

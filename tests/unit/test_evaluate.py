@@ -139,3 +139,35 @@ def test_the_report_shows_what_the_table_says(tiny_onnx, pairs, tmp_path, capsys
     assert len(figures) == 5
     assert all(figure in page for figure in figures)
     assert str(tmp_path / "report" / "index.html") in printed
+
+
+def test_pictures_without_people_are_scored_by_their_mean_alpha(tiny_onnx, tmp_path, capsys):
+    for name, level in (("dark", 0), ("bright", 200)):
+        Image.new("RGB", (40, 30), (level,) * 3).save(tmp_path / f"{name}.png")
+    found = evaluate(tiny_onnx, tmp_path, people="none", quiet=True)
+    assert found.truth == "empty" and found.figures == ("MAD", "MSE", "SAD")
+    by_name = {row["name"]: row["MAD"] for row in found.rows}
+    assert by_name["bright.png"] == pytest.approx(found.again(0)[2].mean())
+    line = ["evaluate", str(tiny_onnx), "--people", "none", "--data", str(tmp_path)]
+    assert main([*line, "--report", str(tmp_path / "report")]) == 0
+    said = capsys.readouterr().out
+    assert "(nobody in it): 2 photos. Nobody is in these pictures" in said
+    name = max(by_name, key=by_name.get)
+    assert f"at worst {by_name[name]:.4f}, {name}; over 0.01 on" in said
+
+
+def test_photos_are_also_scored_when_they_are_worse(tiny_onnx, pairs, tmp_path, capsys):
+    line = ["evaluate", str(tiny_onnx), "--data", str(pairs(2)), "--changed", "noisy", "half-lit"]
+    assert main([*line, "--json", str(tmp_path / "scores.json")]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert [one["data"].partition(" (")[2] for one in scores] == [
+        "all)",
+        "all, noisy)",
+        "all, half-lit)",
+    ]
+    assert len({one["summary"]["MAD"] for one in scores}) == 3
+
+
+def test_ready_made_mattes_cannot_be_changed(pairs, tmp_path):
+    with pytest.raises(InputError, match="holds mattes of the photos as they are"):
+        evaluate(tmp_path, pairs(2), change="rotated", quiet=True)
