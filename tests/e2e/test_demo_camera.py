@@ -1,0 +1,106 @@
+"""The demo on a camera, with a screen and without."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matting_keras.inference import studio
+from matting_keras.media.video import Frame, VideoWriter
+from tests.films import facts, picture
+
+
+class FakeCamera:
+    """A camera of five frames; the tests' machine has none."""
+
+    size, fps, count, sound, gone = (34, 48), 10.0, 0, (), False
+    time_base = Fraction(1, 1000)
+    frames = 5
+
+    def __init__(self, index: int):
+        self.path = f"camera {index}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def events(self):
+        for number in range(self.frames):
+            yield Frame(np.full((34, 48, 3), 200, np.uint8), number / Fraction(7), Fraction(1, 10))
+
+
+def test_a_camera_without_a_screen_records_a_file(demo, monkeypatch):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    status, names, _ = demo("0")
+    assert (status, names) == (0, [str(Path("output/camera-0-cutout.mp4"))])
+    # Frames keep the times at which they were taken.
+    assert facts(Path(names[0])).times == pytest.approx([n / 7 for n in range(5)], abs=1e-3)
+
+
+def test_a_recording_ends_by_itself_after_ten_seconds(demo, monkeypatch):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(FakeCamera, "frames", 1000)
+    _, names, _ = demo("0", "--no-window")
+    assert facts(Path(names[0])).duration == pytest.approx(10, abs=0.5)
+
+
+def test_a_process_that_has_to_end_leaves_nothing_half_written(demo, monkeypatch, tmp_path):
+    def watch(live, camera, **how):
+        with VideoWriter(tmp_path / "clip.mp4", (48, 64), 10) as writer:
+            writer.write(picture(0))
+            assert len(list(tmp_path.glob(".*"))) == 1
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(studio, "watch", watch)
+    monkeypatch.setenv("DISPLAY", ":0")
+    status, _, error = demo("0")
+    assert status == 0 and "stopped" in error
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_ctrl_c_finishes_the_recording(demo, monkeypatch):
+    class Interrupted(FakeCamera):
+        def events(self):
+            yield from super().events()
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+            while True:
+                time.sleep(0.01)
+                yield Frame(np.zeros((34, 48, 3), np.uint8), Fraction(1), Fraction(1, 10))
+
+    monkeypatch.setattr(studio, "Camera", Interrupted)
+    status, names, error = demo("0")
+    assert status == 0 and "stopped after" in error
+    assert len(facts(Path(names[0])).times) >= 3
+
+
+def test_an_unplugged_camera_keeps_what_was_recorded(demo, monkeypatch):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(FakeCamera, "gone", True)
+    status, names, error = demo("0")
+    assert status == 0 and len(facts(Path(names[0])).times) == 5
+    assert "camera 0 gives no more pictures; was it unplugged?" in error
+
+
+@pytest.mark.parametrize("arguments", [["0"], ["0", "--no-window"], ["0", "--virtual-camera"]])
+def test_a_camera_with_a_screen(demo, monkeypatch, arguments):
+    watched = []
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setattr(studio, "watch", lambda live, camera, **how: watched.append(how))
+    monkeypatch.setenv("DISPLAY", ":0")
+    status, names, _ = demo(*arguments)
+    assert status == 0
+    virtual = "--virtual-camera" in arguments
+    window = "--no-window" not in arguments
+    assert watched == ([{"window": window, "virtual": virtual}] if window else [])
+    assert bool(names) != window
