@@ -11,9 +11,7 @@ from matting_keras.inference.matter import AREA, Matter
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
 from matting_keras.media.decode import MAX_PIXELS
-
-GRAY = {"night": "dark", "night-lite": "dark-light"}
-"""For each colour network, its gray twin."""
+from matting_keras.weights.presets import GRAY_TWINS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,6 +114,6 @@ def network(options: argparse.Namespace) -> str | Path:
             raise InputError("--gray chooses between shipped networks; leave it out or --weights.")
         return Path(options.weights)
     name = options.arch or "dark-light"
-    if options.gray and name not in GRAY and name not in GRAY.values():
-        raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY)} have.")
-    return GRAY.get(name, name) if options.gray else name
+    if options.gray and name not in GRAY_TWINS and name not in GRAY_TWINS.values():
+        raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY_TWINS)} have.")
+    return GRAY_TWINS.get(name, name) if options.gray else name

@@ -14,7 +14,9 @@ import matting_keras.layers  # noqa: F401  registers what the files refer to
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, ImageMaximum
+from matting_keras.layers.colour import LUMA
 from matting_keras.reparameterize import detached
+from matting_keras.weights.presets import GRAY_TWINS, find
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,6 @@ def load(source: str | os.PathLike) -> keras.Model:
     """
     path = Path(source)
     if not path.suffix and not path.exists():
-        from matting_keras.weights.presets import find
-
         path = find(str(source), ".keras")
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a .keras file or a preset's name.")
@@ -85,16 +85,21 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     scale their input themselves, and in what only training needs: such parts of the target
     keep their random weights where the source lacks them.
 
+    A colour network also takes the weights of its gray twin and is the same function then: it
+    makes its input gray in its first kernels, until it learns better.
+
     Args:
         source: where the weights come from; not changed.
-        target: a model of the same architecture; its weights are overwritten.
+        target: a model of the same architecture, or the gray one's colour twin; its weights are
+            overwritten.
 
     Raises:
         InputError: the two are different architectures, shift their input differently, have
             other parts or shapes, or the target's blocks have norms and the source has no
             branches. The target may be half overwritten then.
     """
-    if source.name != target.name:
+    tinted = source.name == GRAY_TWINS.get(target.name)
+    if source.name != target.name and not tinted:
         raise InputError(
             f"weights of {source.name!r} do not fit {target.name!r}; pass --arch {source.name}, "
             "or weights of the other architecture."
@@ -102,6 +107,8 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     source_layers = {layer.name: layer for layer in source.layers}
     first = next(layer for layer in target.layers if layer.weights)
     rescale = _rescaling(source, target)
+    if tinted:
+        rescale = rescale * LUMA[:, None]
     needed = _alpha_layers(target)
     for layer in target.layers:
         if not layer.weights:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from matting_keras.errors import InputError
 
+GRAY_TWINS = {"night": "dark", "night-lite": "dark-light"}
+"""For each colour network, the one that differs from it by its gray input alone."""
+
 
 @dataclass(frozen=True)
 class Preset:

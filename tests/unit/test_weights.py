@@ -8,8 +8,10 @@ import pytest
 
 from matting_keras import build, fuse
 from matting_keras.errors import InputError
+from matting_keras.layers import Grayscale
 from matting_keras.weights.files import load, save, transfer
 from matting_keras.weights.legacy import convert_legacy
+from matting_keras.weights.presets import GRAY_TWINS
 from tests.networks import lively, noise
 
 
@@ -56,6 +58,22 @@ def test_fused_weights_go_back_into_branches():
     np.testing.assert_allclose(np.array(branched(x)), np.array(plain(x)), atol=1e-6)
     for fused, weight in zip(fuse(branched).weights, plain.weights, strict=True):
         np.testing.assert_array_equal(np.array(fused), np.array(weight))
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+@pytest.mark.parametrize("name", GRAY_TWINS)
+def test_colour_network_begins_as_its_gray_twin(name, asymmetric):
+    gray = lively(GRAY_TWINS[name], asymmetric=asymmetric)
+    colour = build(name, asymmetric=True)
+    transfer(gray, colour)
+    x = np.random.default_rng(3).uniform(0, 255, (1, 64, 32, 3)).astype("float32")
+    expected = gray(Grayscale()(x))
+    np.testing.assert_allclose(np.array(colour(x)), np.array(expected), atol=1e-5)
+
+
+def test_gray_network_takes_no_colours():
+    with pytest.raises(InputError, match="'night-lite' do not fit 'dark-light'"):
+        transfer(build("night-lite"), build("dark-light"))
 
 
 def test_weights_of_another_architecture(tmp_path):
