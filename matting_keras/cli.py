@@ -192,7 +192,7 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--people",
         default="all",
-        choices=("all", "held-back", "none"),
+        choices=("all", "held-back", "none", "none-held-back"),
         help="held-back: only those that training on the same folder keeps for validation; none: "
         "pictures in which nobody is",
     )

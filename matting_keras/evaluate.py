@@ -39,7 +39,12 @@ EDGE_FIGURES = {"Grad": metrics.grad, "Conn": metrics.conn}
 BAND_FIGURES = ("MAD", "MSE", "SAD", "Grad")
 """Those that are also taken inside the trimap's unknown band alone."""
 
-PEOPLE = {"all": "all", "held-back": "held-back", "none": "nobody in it"}
+PEOPLE = {
+    "all": "all",
+    "held-back": "held-back",
+    "none": "nobody in it",
+    "none-held-back": "nobody in it, held-back",
+}
 
 ORIGIN_FILE, ORIGINS = "truth.txt", ("computed", "hand-made")
 
@@ -112,8 +117,9 @@ def evaluate(
         peer: the model is another project's file, run by that project's conventions.
         edges: Grad and Conn even where the truth is hard masks, whose own staircase they measure;
             where it is soft they are always there.
-        people: "all", "held-back" for those whom training with the same `fraction` never saw, or
-            "none": all pictures below the folder, in which nobody is.
+        people: "all", "held-back" for those whom training with the same `fraction` never saw,
+            "none": all pictures below the folder, in which nobody is, or "none-held-back": those
+            of them that training with the folder as backgrounds never saw.
         change: a key of `changes.CHANGES`, by which photos are made worse first.
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
@@ -149,8 +155,13 @@ def evaluate(
 def _opened(data: str | os.PathLike, people: str, fraction: float) -> tuple[list[Sample], str, str]:
     """The samples of a set that are asked for, what it is called, and what its truth is."""
     named = sources.parse(data)
-    if people == "none":
-        return sources.backgrounds(named.path), named.title, "empty"
+    if people.startswith("none"):
+        scenes = sources.backgrounds(named.path)
+        if people == "none-held-back":
+            scenes = sources.split(scenes, fraction)[1]
+            if not scenes:
+                raise InputError(f"{data}: training holds back none of its pictures; take none.")
+        return scenes, named.title, "empty"
     samples = sources.open_source(data, "train+validation" if people == "held-back" else "test")
     if people == "held-back":
         samples = held_back(samples, fraction)

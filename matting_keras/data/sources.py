@@ -78,6 +78,9 @@ def synthetic(count: int, seed: int, sizes: Sequence[tuple[int, int]]) -> list[S
 def backgrounds(root: str | os.PathLike) -> list[Sample]:
     """All pictures below a folder, as scenes without people: their alpha is zero everywhere.
 
+    Each is known by its own folder's name and its own, so that the same ones are held back
+    whichever folder above them is named.
+
     Raises:
         InputError: no such folder, or no picture in it.
     """
@@ -89,7 +92,14 @@ def backgrounds(root: str | os.PathLike) -> list[Sample]:
         raise InputError(
             f"backgrounds {root}: no pictures in it; expected {', '.join(IMAGE_SUFFIXES)}."
         )
-    return [Sample(str(path), partial(_read_scene, path), person=str(path)) for path in paths]
+    return [
+        Sample(
+            str(path),
+            partial(_read_scene, path),
+            person=f"{path.absolute().parent.name}/{path.stem}",
+        )
+        for path in paths
+    ]
 
 
 def unlabelled(spec: str | os.PathLike, clips: Clips | None = None) -> list[Sample]:

@@ -79,6 +79,8 @@ def gather(config: RunConfig) -> Photos:
         )
     everything.store.samples = people
     scenes = [s for path in data.backgrounds for s in sources.backgrounds(path)]
+    # Scenes are held back as people are, to tell what a network sees in rooms it does not know.
+    scenes = sources.split(scenes, data.validation)[0] or scenes
     if scenes and not all(sample.labelled for sample in people):
         raise InputError(
             "--backgrounds: photos without alpha cannot be put in front of other scenes; leave it "

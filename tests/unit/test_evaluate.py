@@ -7,6 +7,7 @@ from PIL import Image
 
 from matting_keras import metrics
 from matting_keras.cli import main
+from matting_keras.data import sources
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
@@ -154,6 +155,18 @@ def test_pictures_without_people_are_scored_by_their_mean_alpha(tiny_onnx, tmp_p
     assert "(nobody in it): 2 photos. Nobody is in these pictures" in said
     name = max(by_name, key=by_name.get)
     assert f"at worst {by_name[name]:.4f}, {name}; over 0.01 on" in said
+
+
+def test_scenes_that_training_held_back_are_scored_alone(tiny_onnx, tmp_path):
+    for number in range(30):
+        Image.new("RGB", (40, 30), (number,) * 3).save(tmp_path / f"{number}.png")
+    held = evaluate(tiny_onnx, tmp_path, people="none-held-back", quiet=True)
+    learned = sources.split(sources.backgrounds(tmp_path), 0.1)[0]
+    names = {Path(sample.name).name for sample in learned}
+    assert names.isdisjoint(row["name"] for row in held.rows)
+    assert len(names) + len(held.rows) == 30
+    with pytest.raises(InputError, match="holds back none of its pictures; take none"):
+        evaluate(tiny_onnx, tmp_path, people="none-held-back", fraction=0.0, quiet=True)
 
 
 def test_photos_are_also_scored_when_they_are_worse(tiny_onnx, pairs, tmp_path, capsys):

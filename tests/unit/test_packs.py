@@ -32,7 +32,7 @@ def folder(tmp_path_factory) -> Path:
         Image.fromarray(rgb).save(root / "images" / f"p{i}.png")
         matte = Image.fromarray(np.round(alpha * 255).astype("uint8"))
         matte.save(root / "alphas" / f"p{i}.png")
-    for i in range(3):
+    for i in range(12):
         Image.fromarray(picture(i, (70, 90))).save(root / "backgrounds" / f"b{i}.png")
     return root
 
@@ -59,7 +59,10 @@ def test_nobody_who_is_held_back_is_learned_from(folder, packed):
     assert held
     assert names["held"] == held
     assert names["train"] == everybody - held
-    assert names["scene"] == {"b0", "b1", "b2"}
+    scenes = sources.backgrounds(folder / "backgrounds")
+    learned, unseen = sources.split(scenes, 0.2)
+    assert unseen
+    assert names["scene"] == {Path(s.name).stem for s in learned}
     text = packed.read_bytes()[:5000].decode(errors="replace")
     assert str(folder.parent) not in text, "no more of a path than is needed"
 
