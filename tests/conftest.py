@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from PIL import Image
 from tests.torch_files import reader
 
 HERE = Path(__file__).resolve().parent.parent
+
+# What a shell starts in the background is told to ignore ctrl-C, which the package respects: its
+# tests of ctrl-C would fail or never end there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_tiny_onnx(
