@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     from matting_keras.app.command import add_options as app_options
     from matting_keras.benchmark.command import add_options
     from matting_keras.training.lr_command import add_options as lr_options
+    from matting_keras.weights.average_command import add_options as average_options
 
     top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
     top.add_argument("--version", action="version", version=__version__)
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         ("export", _export_options, _export, "fuse, fold, write, verify"),
         ("matte", _matte_options, _matte, "cut out pictures and folders of pictures"),
         ("convert", _convert_options, _convert, "other projects' weights into ours, and back"),
+        ("average", average_options, _average, "one network out of several trainings of it"),
         ("evaluate", _evaluate_options, _evaluate, "scores on photos with known alpha"),
         ("label", _label_options, _label, "alphas for photos, made by a network"),
         ("compose", _compose_options, _compose, "people in front of new backgrounds"),
@@ -170,6 +172,12 @@ def _convert(flags: argparse.Namespace) -> None:
     else:
         save(model, output)
     print(f"{output}: {model.name}, {model.count_params():,} parameters")
+
+
+def _average(flags: argparse.Namespace) -> None:
+    from matting_keras.weights.average_command import run
+
+    run(flags)
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,78 @@
+"""One network out of several trainings of it: the average of their weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from matting_keras.errors import InputError
+from matting_keras.weights.files import load
+
+
+def average(
+    sources: Sequence[str | os.PathLike], shares: Sequence[float] | None = None
+) -> keras.Model:
+    """Average the weights of networks that were trained from one start.
+
+    Fine-tuned from the same weights, they lie in one basin of the loss, in whose middle the errors
+    that each run made for itself cancel: the average is often better than each, and keeps what an
+    earlier one knew and a later one forgot. Networks that began at different random weights
+    have nothing in common, and their average finds nobody: score it before you use it. Statistics
+    of norms are averaged like all weights.
+
+    Source: Wortsman et al. 2022, "Model soups", arXiv 2203.05482, and "Robust fine-tuning of
+    zero-shot models", arXiv 2109.01903.
+
+    Args:
+        sources: .keras files or presets' names, of one architecture in one form.
+        shares: what each counts, above 0; only their ratios matter. None: all the same.
+
+    Returns:
+        The average, in the form of the sources, not compiled.
+
+    Raises:
+        InputError: fewer than two sources, shares that do not fit them, a file that cannot be
+            loaded, or networks that differ.
+
+    Example:
+        >>> average(["dark-light", "dark-light"], [0.3, 0.7]).name
+        'dark-light'
+    """
+    if len(sources) < 2:
+        raise InputError(f"{len(sources)} networks to average; name two or more.")
+    shares = np.ones(len(sources)) if shares is None else np.array(shares, "float64")
+    if len(shares) != len(sources):
+        raise InputError(f"{len(shares)} shares for {len(sources)} networks; give one each.")
+    if not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise InputError(f"shares {shares.tolist()}: each must be a number above 0.")
+    shares = shares / shares.sum()
+    averaged = load(sources[0])
+    sums = [_share(weight, shares[0]) for weight in averaged.weights]
+    for source, part in zip(sources[1:], shares[1:], strict=True):
+        other = load(source)
+        _check_same(averaged, other, f"{source} and {sources[0]}")
+        for i, weight in enumerate(other.weights):
+            sums[i] += _share(weight, part)
+    for weight, value in zip(averaged.weights, sums, strict=True):
+        weight.assign(value.astype("float32"))
+    return averaged
+
+
+def _share(weight: keras.Variable, part: float) -> np.ndarray:
+    """A part of a weight, in float64, so that the order of the sources does not matter."""
+    return np.asarray(keras.ops.convert_to_numpy(weight), "float64") * part
+
+
+def _check_same(first: keras.Model, other: keras.Model, which: str) -> None:
+    """Refuse networks of which a weight of one has no counterpart in the other."""
+    if other.name != first.name:
+        raise InputError(f"{which}: one is {other.name!r}, the other {first.name!r}.")
+    forms = [[(w.path, tuple(w.shape)) for w in model.weights] for model in (first, other)]
+    if forms[0] != forms[1]:
+        raise InputError(
+            f"{which}: have other layers or blocks, {len(forms[1])} and {len(forms[0])} arrays; "
+            "average networks in the form in which they were trained."
+        )

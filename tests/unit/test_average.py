@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from matting_keras.cli import main
+from matting_keras.errors import InputError
+from matting_keras.weights.average import average
+from matting_keras.weights.files import load, save
+from tests.networks import lively
+
+
+@pytest.fixture
+def runs(tmp_path):
+    paths = [tmp_path / f"{seed}.keras" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        save(lively("dark-light", seed, asymmetric=True), path)
+    return paths
+
+
+def arrays(path):
+    return [np.array(weight) for weight in load(path).weights]
+
+
+def test_each_network_counts_by_its_share(runs, tmp_path, capsys):
+    target = tmp_path / "all.keras"
+    line = ["average", *map(str, runs), "--shares", "1", "2", "1", "--output", str(target)]
+    assert main(line) == 0
+    assert f"{target}: dark-light, " in capsys.readouterr().out
+    for averaged, *parts in zip(arrays(target), *map(arrays, runs), strict=True):
+        wanted = 0.25 * parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
+        np.testing.assert_allclose(averaged, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_without_shares_all_count_the_same(runs):
+    for averaged, *parts in zip(average(runs[:2]).weights, *map(arrays, runs[:2]), strict=True):
+        np.testing.assert_allclose(np.array(averaged), (parts[0] + parts[1]) / 2, atol=1e-7)
+
+
+def test_the_average_of_one_network_with_itself_is_that_network(runs):
+    for averaged, weight in zip(average([runs[0]] * 3).weights, arrays(runs[0]), strict=True):
+        np.testing.assert_array_equal(np.array(averaged), weight)
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ([1.0], "1 shares for 2 networks; give one each"),
+        ([1.0, 0.0], "each must be a number above 0"),
+        ([1.0, float("nan")], "each must be a number above 0"),
+    ],
+)
+def test_shares_that_mean_nothing(runs, shares, said):
+    with pytest.raises(InputError, match=said):
+        average(runs[:2], shares)
+
+
+def test_networks_that_cannot_be_averaged(runs, tmp_path, capsys):
+    with pytest.raises(InputError, match="name two or more"):
+        average(runs[:1])
+    save(lively("night-lite", asymmetric=True), tmp_path / "colour.keras")
+    with pytest.raises(InputError, match=r"colour\.keras and .*0\.keras: one is 'night-lite'"):
+        average([runs[0], tmp_path / "colour.keras"])
+    save(lively("dark-light"), tmp_path / "plain.keras")
+    target = tmp_path / "out.keras"
+    line = ["average", str(runs[0]), str(tmp_path / "plain.keras"), "--output", str(target)]
+    assert main(line) == 1
+    assert "have other layers or blocks" in capsys.readouterr().err
+    assert not target.exists()
+    assert main([*line[:-1], str(tmp_path / "out.onnx")]) == 1
+    assert "must end in .keras" in capsys.readouterr().err
