@@ -18,7 +18,7 @@ from matting_keras.errors import InputError
 from matting_keras.inference.composite import cover
 from matting_keras.inference.foreground import METHODS, estimate_foreground
 from matting_keras.media.images import list_images, read_image, read_photo, write_image
-from matting_keras.workshop import shards
+from matting_keras.workshop import pool, shards
 from matting_keras.workshop.blend import LIGHT, blend, placed, random_placement
 
 COMPOSITES = "composites.jsonl"
@@ -88,7 +88,7 @@ def compose(
     parts = shards.start(first, {"method": settings.method}, folder)
     usable: dict[str, str] = {}
     cut = partial(cutter, str(data), settings.method, str(folder))
-    for reports in shards.run(parts, cut, folder, processes, beam):
+    for reports in pool.run(parts, cut, folder, processes, beam):
         usable |= {r["name"]: r["person"] for r in reports if not r.get("error")}
         yield total, reports
     if not usable:
@@ -98,7 +98,7 @@ def compose(
     every: list[dict] = []
     parts = shards.start(second, asdict(settings), output)
     make = partial(composer, str(output), settings.light)
-    for reports in shards.run(parts, make, output, processes, beam):
+    for reports in pool.run(parts, make, output, processes, beam):
         every += reports
         yield total, reports
     _write_people({one["name"]: usable[one["cutout"]] for one in second}, output)

@@ -18,7 +18,7 @@ from matting_keras.errors import InputError
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.peers import FORMS, Peer
 from matting_keras.media.images import list_images, read_alpha, read_image, write_image
-from matting_keras.workshop import shards
+from matting_keras.workshop import pool, shards
 from matting_keras.workshop.refine import METHODS, disagreement, refine
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def label(
     parts = shards.start(records, asdict(settings), output)
     every = []
     make = partial(worker, settings, str(output))
-    for reports in shards.run(parts, make, output, processes, beam):
+    for reports in pool.run(parts, make, output, processes, beam):
         every += reports
         yield len(records), reports
     _sum_up(every, output, (photos.parent if photos.name == "images" else photos).name)

@@ -7,13 +7,8 @@ with the first shard that has no report, and ends with the same files as one tha
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matting_keras.atomic import atomic_path
@@ -27,8 +22,6 @@ REPORTS = ".shards"
 
 TOLERATED = 0.01
 """Share of photos that may fail before the whole job counts as failed."""
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Work = Callable[[Sequence[dict]], list[dict]]
 Make = Callable[[], Work]
@@ -59,77 +52,6 @@ def start(records: Sequence[dict], settings: dict, output: Path) -> list[list[di
     return [list(records[at : at + SIZE]) for at in range(0, len(records), SIZE)]
 
 
-def run(
-    shards: Sequence[Sequence[dict]],
-    make: Make,
-    output: Path,
-    processes: int | None = None,
-    beam: str | None = None,
-) -> Iterator[list[dict]]:
-    """Do what is not done yet, several shards at a time.
-
-    Args:
-        shards: from `start`.
-        make: called once in each process; gives the function that does a shard and reports one
-            dictionary a record. It must be something that pickle can send.
-        output: the job's folder.
-        processes: how many work at once; None takes one for each core, 0 works in this one.
-        beam: options for Apache Beam, which then spreads the shards; None does without it.
-
-    Yields:
-        Each shard's reports as it is done; first of those that were done before.
-
-    Raises:
-        InputError: as `make` and the work raise it, or Beam cannot be used.
-    """
-    waiting = []
-    for number in range(len(shards)):
-        if report_path(output, number).is_file():
-            yield _read(output, number)
-        else:
-            waiting.append(number)
-    if not waiting:
-        return
-    if beam is not None:
-        from matting_keras.workshop.beam import spread
-
-        spread([(number, shards[number]) for number in waiting], make, output, beam)
-        yield from (_read(output, number) for number in waiting)
-    elif processes == 0:
-        work = make()
-        yield from (finish(work, shards[number], output, number) for number in waiting)
-    else:
-        yield from _pooled({n: shards[n] for n in waiting}, make, output, processes or cores())
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _pooled(
-    waiting: dict[int, Sequence[dict]], make: Make, output: Path, processes: int
-) -> Iterator[list[dict]]:
-    with (
-        _single_threaded(),
-        ProcessPoolExecutor(
-            min(processes, len(waiting)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare,
-            initargs=(make,),
-        ) as pool,
-    ):
-        done = [pool.submit(_do, shard, output, number) for number, shard in waiting.items()]
-        try:
-            for future in as_completed(done):
-                yield future.result()
-        finally:
-            for future in done:
-                future.cancel()
-
-
 def finish(work: Work, shard: Sequence[dict], output: Path, number: int) -> list[dict]:
     """Do one shard, then write its report."""
     reports = work(shard)
@@ -142,48 +64,14 @@ def report_path(output: Path, number: int) -> Path:
     return output / REPORTS / f"{number:06}.json"
 
 
-def _read(output: Path, number: int) -> list[dict]:
+def read(output: Path, number: int) -> list[dict]:
+    """The report of a shard that is done."""
     return json.loads(report_path(output, number).read_text(encoding="utf-8"))
 
 
 def failed(reports: Sequence[dict]) -> list[dict]:
     """The reports of photos that could not be done."""
     return [report for report in reports if report.get("error")]
-
-
-_work: Work | None = None
-
-
-def _prepare(make: Make) -> None:
-    global _work
-    # Ctrl-C is the parent's to hear: the shards in hand are finished, then it ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work = make()
-
-
-def _do(shard: Sequence[dict], output: Path, number: int) -> list[dict]:
-    return finish(_work, shard, output, number)
-
-
-def _end_with_parent() -> None:
-    # A parent that is killed cannot tell its workers; they would wait for ever.
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-class _single_threaded:
-    """Children started within it compute with one thread each: there is one for each core."""
-
-    def __enter__(self):
-        self.before = {name: os.environ.get(name) for name in THREADS}
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-
-    def __exit__(self, *reason):
-        for name, value in self.before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _sweep(output: Path) -> None:
