@@ -19,6 +19,14 @@ LARGEST_SIDE = 2048
 """No canvas grows past this side, however long and thin the picture is."""
 
 
+STRETCHED = 1.15
+"""How much one side of a picture may grow against the other to fill its canvas.
+
+Networks see people a little stretched better than beside smeared borders: with Dark-Light at
+256 x 256 pixels, EG1800's people gain half a point of mIoU (README of benchmarks/training).
+"""
+
+
 class Canvas(NamedTuple):
     """Where a picture lies on the network's input: scaled to `inner`, padded to `outer`.
 
@@ -82,7 +90,7 @@ def fit_inside(height: int, width: int, outer: tuple[int, int]) -> Canvas:
 
 
 def best_canvas(height: int, width: int, area: int, multiple: int = MULTIPLE) -> Canvas:
-    """The input shape for one picture: near `area` pixels, aspect kept, little padding.
+    """The input shape for one picture: near `area` pixels and its aspect, filled where it can be.
 
     Args:
         height: the picture's height, in pixels, at least 1.
@@ -91,13 +99,16 @@ def best_canvas(height: int, width: int, area: int, multiple: int = MULTIPLE) ->
         multiple: both sides of the input are multiples of this.
 
     Returns:
-        A `Canvas`. Among the shapes around the wanted size the one is taken that wastes least
-        on padding while its area stays nearest to `area`. Very long pictures are limited to
-        `LARGEST_SIDE`.
+        A `Canvas`. Among the shapes around the wanted size the one is taken whose aspect is
+        nearest to the picture's while its area stays nearest to `area`. The picture is stretched
+        to fill it, by a few percent; where that took more than `STRETCHED`, as for very long
+        pictures, which are limited to `LARGEST_SIDE`, its aspect is kept and the rest padded.
 
     Example:
         >>> best_canvas(1080, 1920, 256 * 256)
-        Canvas(inner=(192, 341), outer=(192, 352))
+        Canvas(inner=(192, 352), outer=(192, 352))
+        >>> best_canvas(100, 2000, 256 * 256)
+        Canvas(inner=(64, 1280), outer=(64, 1280))
     """
     ideal = math.sqrt(area * height / width) / multiple
     most = LARGEST_SIDE // multiple
@@ -109,9 +120,11 @@ def best_canvas(height: int, width: int, area: int, multiple: int = MULTIPLE) ->
             outer = (rows * multiple, min(most, max(1, count)) * multiple)
             canvases.append(fit_inside(height, width, outer))
 
-    def cost(canvas: Canvas) -> float:
-        inside = canvas.inner[0] * canvas.inner[1]
-        outside = canvas.outer[0] * canvas.outer[1]
-        return (1 - inside / outside) + abs(math.log(outside / area))
+    def stretch(canvas: Canvas) -> float:
+        return math.prod(canvas.outer) / math.prod(canvas.inner)
 
-    return min(canvases, key=cost)
+    def cost(canvas: Canvas) -> float:
+        return (1 - 1 / stretch(canvas)) + abs(math.log(math.prod(canvas.outer) / area))
+
+    best = min(canvases, key=cost)
+    return Canvas(best.outer, best.outer) if stretch(best) <= STRETCHED else best

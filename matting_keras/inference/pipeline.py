@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(photo: Photo, area: int, refine: str = "guided", quick: bool = False) -> Prepared:
-    """Scale a picture to about `area` pixels, aspect kept, and pad it right and below.
+    """Scale a picture to about `area` pixels, nearly in its aspect, or pad it right and below.
 
     Args:
         photo: any size from 1x1 up.

@@ -10,6 +10,7 @@ from matting_keras.geometry import (
     ASPECT_RATIOS,
     LARGEST_SIDE,
     MULTIPLE,
+    STRETCHED,
     best_canvas,
     buckets,
     fit_inside,
@@ -39,9 +40,22 @@ def test_a_canvas_keeps_aspect_and_area(size, area):
     inner, outer = best_canvas(*size, area)
     wanted, got = size[1] / size[0], inner[1] / inner[0]
     # Rounding to whole pixels moves each side by half a pixel at most.
-    assert abs(math.log(got / wanted)) <= 1 / min(inner)
+    allowed = math.log(STRETCHED) if inner == outer else 0
+    assert abs(math.log(got / wanted)) <= allowed + 1 / min(inner)
     assert 0.6 <= outer[0] * outer[1] / area <= 1.6
     assert inner[0] * inner[1] / (outer[0] * outer[1]) >= 0.8
+
+
+@pytest.mark.parametrize("area", [256 * 256, 384 * 288])
+@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+def test_pictures_of_usual_shapes_fill_their_canvas(ratio, area):
+    inner, outer = best_canvas(1200, round(1200 * ratio), area)
+    assert inner == outer
+
+
+def test_a_picture_that_would_have_to_be_stretched_too_far_is_padded():
+    inner, outer = best_canvas(7, 100_000, 256 * 256)
+    assert inner == (1, LARGEST_SIDE) and outer == (MULTIPLE, LARGEST_SIDE)
 
 
 @pytest.mark.parametrize("size", [(512, 512), (600, 512), (1080, 1920), (3000, 4000)])
