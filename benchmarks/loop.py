@@ -1,6 +1,6 @@
 """Frames a second of cutting people out of a video, without decoding, encoding and a window.
 
-python -m benchmarks.loop [--frames 1000] [--size 1280x720] [--json FILE]
+python -m benchmarks.loop [--frames 1000] [--size 1280x720] [--area PIXELS] [--json FILE]
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warn_if_busy()
     words = ["--frames", flags.frames, "--warmup", flags.warmup, "--size", flags.size]
     words += ["--model", flags.model, "--temporal", flags.temporal]
+    words += ["--area", flags.area] if flags.area else []
     rows = [
         # Each in a process of its own: threads and memory of another engine would count.
         json.loads(child("-m", "benchmarks.loop", *map(str, words), "--engine", engine))
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--frames", type=int, default=1000, help="in a row (default 1000)")
     made.add_argument("--size", default="1280x720", help="of a frame (default 1280x720)")
     made.add_argument("--model", default="dark-light", help="preset or file")
+    made.add_argument("--area", type=int, help="of the network's input (default: its own)")
     made.add_argument("--temporal", default="smooth", choices=METHODS)
     made.add_argument("--runtimes", nargs="+", default=["onnxruntime", "openvino"])
     made.add_argument("--engine", help=argparse.SUPPRESS)
@@ -87,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 def measured(flags: argparse.Namespace, engine: str) -> dict:
     """Run the loop in this process: frames a second, what a frame costs, how memory grows."""
     width, height = map(int, flags.size.split("x"))
-    matter = Matter(flags.model, engine)
+    matter = Matter(flags.model, engine, flags.area)
     scene, behind = portrait(height, width), SAMPLES / "astronaut.png"
     marks, memory = [], []
     frames = moving(scene, flags.warmup + flags.frames)
@@ -111,7 +113,7 @@ def measured(flags: argparse.Namespace, engine: str) -> dict:
         "median_ms": median(spans[:, 0]) * 1000,
         "p95_ms": p95(spans[:, 0]) * 1000,
         "processor_ms": processor * 1000,
-        "stages_ms": stages(Matter(flags.model, engine, threads=1), scene, picture),
+        "stages_ms": stages(Matter(flags.model, engine, flags.area, threads=1), scene, picture),
         "worked_on": worked_on(matter, scene),
         "memory_mb": memory[0] / 1e6,
         "growth_mb": (max(memory) - memory[0]) / 1e6,

@@ -47,7 +47,7 @@ _LIKE_UNETS = {
 }
 ARCHITECTURES: dict[str, Architecture] = {
     name: Architecture(
-        partial(like_unet, name), SPECS[name].channels, 384 * 288, summary, counts=counts
+        partial(like_unet, name), SPECS[name].channels, 320 * 256, summary, counts=counts
     )
     for name, (summary, counts) in _LIKE_UNETS.items()
 }

@@ -21,7 +21,7 @@ from matting_keras.media.images import Photo, Source, to_photo
 if TYPE_CHECKING:
     import keras
 
-AREA = 384 * 288
+AREA = 320 * 256
 """Pixels on the network's input where neither the caller nor the file says."""
 
 PARTS = ("all", "largest")
@@ -36,7 +36,7 @@ class Matter:
     Args:
         model: a preset's name, a .onnx, .keras, .tflite or OpenVINO .xml file, or a Keras model.
         runtime: "auto" (onnxruntime for presets), "onnxruntime", "openvino", "litert", "keras".
-        area: pixels on the network's input; None takes what the file says, else 384 x 288.
+        area: pixels on the network's input; None takes what the file says, else 320 x 256.
             More finds finer hair and costs time in proportion.
         threads: that the engine computes with; None leaves that to the engine.
         refine: "guided" draws the alpha's edges from the full-size picture (see

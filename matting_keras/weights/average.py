@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from matting_keras.errors import InputError
-from matting_keras.weights.files import load
+from matting_keras.weights.files import load, transfer
+from matting_keras.weights.presets import GRAY_TWINS
 
 
 def average(
@@ -22,6 +23,8 @@ def average(
     earlier one knew and a later one forgot. Networks that began at different random weights
     have nothing in common, and their average finds nobody: score it before you use it. Statistics
     of norms are averaged like all weights.
+
+    Among colour networks a gray twin counts as the colour network that it is the same as.
 
     Source: Wortsman et al. 2022, "Model soups", arXiv 2203.05482, and "Robust fine-tuning of
     zero-shot models", arXiv 2109.01903.
@@ -49,16 +52,31 @@ def average(
     if not (np.isfinite(shares).all() and (shares > 0).all()):
         raise InputError(f"shares {shares.tolist()}: each must be a number above 0.")
     shares = shares / shares.sum()
-    averaged = load(sources[0])
-    sums = [_share(weight, shares[0]) for weight in averaged.weights]
-    for source, part in zip(sources[1:], shares[1:], strict=True):
-        other = load(source)
+    models = _in_colour([load(source) for source in sources])
+    averaged = models[0]
+    for source, other in zip(sources[1:], models[1:], strict=True):
         _check_same(averaged, other, f"{source} and {sources[0]}")
-        for i, weight in enumerate(other.weights):
-            sums[i] += _share(weight, part)
-    for weight, value in zip(averaged.weights, sums, strict=True):
-        weight.assign(value.astype("float32"))
+    for weight, *others in zip(*(model.weights for model in models), strict=True):
+        parts = zip((weight, *others), shares, strict=True)
+        weight.assign(sum(_share(*part) for part in parts).astype("float32"))
     return averaged
+
+
+def _in_colour(models: list[keras.Model]) -> list[keras.Model]:
+    """The same models, gray ones as the colour twin that is among them."""
+    colour = next((model for model in models if model.name in GRAY_TWINS), None)
+    if colour is None:
+        return models
+    return [
+        _tinted(model, colour) if model.name == GRAY_TWINS[colour.name] else model
+        for model in models
+    ]
+
+
+def _tinted(gray: keras.Model, colour: keras.Model) -> keras.Model:
+    tinted = keras.models.clone_model(colour)
+    transfer(gray, tinted)
+    return tinted
 
 
 def _share(weight: keras.Variable, part: float) -> np.ndarray:

@@ -29,14 +29,26 @@ class Preset:
     sha256: dict[str, str]
 
 
+RESEARCH = "research use: the rights of the training photos are not known"
+POOLS = "EG1800, CCP, FRL, voteview and pixabay over free backgrounds"
+
 PRESETS: dict[str, Preset] = {
     "dark-light": Preset(
-        licence="research use: the rights of the training photos are not known",
-        data="EG1800 and CCP over free backgrounds, from upstream's weights (MIT)",
-        area=384 * 288,
+        licence=RESEARCH,
+        data=f"{POOLS}, from upstream's weights (MIT)",
+        area=320 * 256,
         sha256={
-            ".keras": "d321d0cc94271fa8471652b854eb286dbc039aa89271fe9cd3135d56ddeca4b4",
-            ".onnx": "69d2085ad98fc3b779588aede9452b6183c6ba206b73fc7f4510e0980366c5a8",
+            ".keras": "b126833f2086b6ce6b29bee308ea0145f20e31be50367b8681bdc9a44aa92c93",
+            ".onnx": "397456c56d94589136e1eb9815d0a804133e3343f106fad156893308a407b10f",
+        },
+    ),
+    "night-lite": Preset(
+        licence=RESEARCH,
+        data=f"{POOLS}, from dark-light",
+        area=320 * 256,
+        sha256={
+            ".keras": "85ff83c2d0ca68f279574c894855073e81322ba27ee4d545c01fe726adf86fc6",
+            ".onnx": "ef7a263a05aa8f71e7944f02a71e9e70191aa03e2481b527f49cffaa260e87f5",
         },
     ),
 }

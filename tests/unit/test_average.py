@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from matting_keras import build
 from matting_keras.cli import main
 from matting_keras.errors import InputError
 from matting_keras.weights.average import average
-from matting_keras.weights.files import load, save
+from matting_keras.weights.files import load, save, transfer
 from tests.networks import lively
 
 
@@ -53,12 +54,24 @@ def test_shares_that_mean_nothing(runs, shares, said):
         average(runs[:2], shares)
 
 
+def test_gray_weights_are_averaged_in_colour(runs, tmp_path):
+    colour = tmp_path / "colour.keras"
+    save(lively("night-lite", 5, asymmetric=True), colour)
+    twin = build("night-lite", asymmetric=True)
+    transfer(load(runs[0]), twin)
+    found = average([runs[0], colour])
+    assert found.name == "night-lite"
+    parts = zip(found.weights, twin.weights, arrays(colour), strict=True)
+    for averaged, gray, tinted in parts:
+        np.testing.assert_allclose(np.array(averaged), (np.array(gray) + tinted) / 2, atol=1e-6)
+
+
 def test_networks_that_cannot_be_averaged(runs, tmp_path, capsys):
     with pytest.raises(InputError, match="name two or more"):
         average(runs[:1])
-    save(lively("night-lite", asymmetric=True), tmp_path / "colour.keras")
-    with pytest.raises(InputError, match=r"colour\.keras and .*0\.keras: one is 'night-lite'"):
-        average([runs[0], tmp_path / "colour.keras"])
+    save(lively("dark", asymmetric=True), tmp_path / "large.keras")
+    with pytest.raises(InputError, match=r"large\.keras and .*0\.keras: one is 'dark'"):
+        average([runs[0], tmp_path / "large.keras"])
     save(lively("dark-light"), tmp_path / "plain.keras")
     target = tmp_path / "out.keras"
     line = ["average", str(runs[0]), str(tmp_path / "plain.keras"), "--output", str(target)]

@@ -178,14 +178,14 @@ def test_an_architecture_is_exported_and_counted(tmp_path, monkeypatch):
     from matting_keras.architectures.registry import ARCHITECTURES
 
     monkeypatch.setattr(latency, "peak", lambda threads: 10.0)
-    (subject,) = choose(["night-lite"], ["onnxruntime", "keras"])
+    (subject,) = choose(["dark"], ["onnxruntime", "keras"])
     ready = exported(subject, tmp_path)
     assert {path.suffix for path in ready.files.values()} == {".onnx", ".keras"}
     rows = latency.latency([ready], sizes(["64x64"]), [1], rounds=1, warmup=0)["rows"]
     assert [row["threads"] for row in rows] == [1, "all"]
     for row in rows:
         assert row["weights"] == "random weights"
-        assert row["multiply_accumulates"] == ARCHITECTURES["night-lite"].counts[1] / 16
+        assert row["multiply_accumulates"] == ARCHITECTURES["dark"].counts[1] / 16
         rate = 2 * row["multiply_accumulates"] / row["median_ms"] / 1e6
         assert row["gflops"] == pytest.approx(rate)
         assert row["share_of_peak"] == pytest.approx(rate / 10)
