@@ -202,7 +202,8 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
         default="all",
         choices=("all", "held-back", "none", "none-held-back"),
         help="held-back: only those that training on the same folder keeps for validation; none: "
-        "pictures in which nobody is",
+        "pictures in which nobody is; none-held-back: those that training with the folder as "
+        "backgrounds leaves out",
     )
     command.add_argument(
         "--changed",

@@ -67,7 +67,8 @@ def find(name: str, suffix: str = ".onnx") -> Path:
     if name not in PRESETS:
         raise InputError(
             f"no weights are called {name!r}; there are {', '.join(PRESETS) or 'none'}. "
-            "For a file of your own give its path, ending in .onnx or .keras."
+            "For a file of your own give its path, ending in .onnx or .keras; to train a network "
+            "that comes without weights: python train/train.py --arch NAME --data FOLDER."
         )
     path = folder() / f"{name}{suffix}"
     if not path.is_file():
