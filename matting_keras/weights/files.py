@@ -16,7 +16,8 @@ from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, ImageMaximum
 from matting_keras.layers.colour import LUMA
 from matting_keras.reparameterize import detached
-from matting_keras.weights.presets import GRAY_TWINS, find
+from matting_keras.weights.growth import grow
+from matting_keras.weights.presets import GRAY_TWINS, SMALLER, find
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +87,22 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     keep their random weights where the source lacks them.
 
     A colour network also takes the weights of its gray twin and is the same function then: it
-    makes its input gray in its first kernels, until it learns better.
+    makes its input gray in its first kernels, until it learns better. A large network of a family
+    begins near a small one (see `growth`).
 
     Args:
         source: where the weights come from; not changed.
-        target: a model of the same architecture, or the gray one's colour twin; its weights are
-            overwritten.
+        target: a model of the same architecture, the gray one's colour twin, or the large one of
+            its family (`presets.SMALLER`); its weights are overwritten.
 
     Raises:
         InputError: the two are different architectures, shift their input differently, have
             other parts or shapes, or the target's blocks have norms and the source has no
             branches. The target may be half overwritten then.
     """
+    if source.name == SMALLER.get(target.name):
+        grow(source, target)
+        return
     tinted = source.name == GRAY_TWINS.get(target.name)
     if source.name != target.name and not tinted:
         raise InputError(

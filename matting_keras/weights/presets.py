@@ -11,6 +11,9 @@ from matting_keras.errors import InputError
 GRAY_TWINS = {"night": "dark", "night-lite": "dark-light"}
 """For each colour network, the one that differs from it by its gray input alone."""
 
+SMALLER = {"night": "night-lite", "dark": "dark-light"}
+"""For each large network, the small one whose weights it can begin with."""
+
 
 @dataclass(frozen=True)
 class Preset:
