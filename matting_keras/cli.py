@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
     from matting_keras.app.command import add_options as app_options
     from matting_keras.benchmark.command import add_options
+    from matting_keras.quantize_command import add_options as quantize_options
     from matting_keras.training.lr_command import add_options as lr_options
     from matting_keras.weights.average_command import add_options as average_options
 
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, add, run, summary in (
         ("export", _export_options, _export, "fuse, fold, write, verify"),
+        ("quantize", quantize_options, _quantize, "an exported network in 8 bits"),
         ("matte", _matte_options, _matte, "cut out pictures and folders of pictures"),
         ("convert", _convert_options, _convert, "other projects' weights into ours, and back"),
         ("average", average_options, _average, "one network out of several trainings of it"),
@@ -92,6 +94,12 @@ def _export(flags: argparse.Namespace) -> None:
     print(export(model, flags.output, flags.format))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
+
+
+def _quantize(flags: argparse.Namespace) -> None:
+    from matting_keras.quantize_command import run
+
+    run(flags)
 
 
 def _matte_options(command: argparse.ArgumentParser) -> None:
