@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from matting_keras.inference.runtimes import Runtime, abreast
+from matting_keras.inference.engines import Runtime
+from matting_keras.inference.runtimes import abreast
 from matting_keras.media.opencv import opencv
 
 SURE = 0.5

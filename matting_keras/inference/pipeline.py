@@ -9,8 +9,8 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.geometry import Canvas, best_canvas
+from matting_keras.inference.engines import Runtime
 from matting_keras.inference.refine import refine_alpha
-from matting_keras.inference.runtimes import Runtime
 from matting_keras.inference.scale import enlarge, shrink, shrink_quickly
 from matting_keras.media.images import Photo
 

@@ -9,7 +9,8 @@ import pytest
 
 from matting_keras import Matter
 from matting_keras.errors import InputError
-from matting_keras.inference.runtimes import LUMA, open_runtime
+from matting_keras.inference.engines import LUMA
+from matting_keras.inference.runtimes import open_runtime
 
 
 def network(channels: int, head: str = "alpha", side: int | None = None):
