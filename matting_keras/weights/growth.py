@@ -25,11 +25,11 @@ from matting_keras.reparameterize import fold
 PORTRAITS, HEIGHT, WIDTH = 16, 192, 160
 """How many drawn portraits layers are fitted on, and their size in pixels."""
 
-PLACES = 20_000
-"""At most so many of those pictures' places are taken to fit one layer."""
+PIXELS = 20_000
+"""At most so many of those pictures' pixels are taken to fit one layer."""
 
 ENOUGH = 10
-"""A layer is fitted where there are so many places for each of its kernel's values."""
+"""A layer is fitted where there are so many pixels for each of its kernel's values."""
 
 
 def grow(source: keras.Model, target: keras.Model) -> None:
@@ -95,7 +95,8 @@ class _Growth:
             new[..., : len(kept)], bias = self._fitted(heard, said, kernel.shape[:2])
         else:
             new[..., : len(kept)] = 0
-            new[:, :, self.places[above], : len(kept)] = kernel
+            there = self.places[above] >= 0
+            new[:, :, self.places[above][there], : len(kept)] = kernel[:, :, there]
         _assign(layer, new, np.pad(bias, (0, new.shape[-1] - len(bias))))
         found = np.full(old.output.shape[-1], -1)
         found[kept] = np.arange(len(kept))
@@ -118,7 +119,7 @@ class _Growth:
         """The kernel and bias that make most of `said` out of `heard`."""
         patches = ops.image.extract_patches(heard, sides, strides=1, padding="same")
         patches = ops.convert_to_numpy(patches).reshape(-1, patches.shape[-1])
-        some = self.random.permutation(len(patches))[:PLACES]
+        some = self.random.permutation(len(patches))[:PIXELS]
         x = np.column_stack([patches[some], np.ones(len(some))]).astype("float64")
         y = said.reshape(-1, said.shape[-1])[some]
         ridge = 1e-4 * np.trace(x.T @ x) / x.shape[1] * np.eye(x.shape[1])
