@@ -17,6 +17,9 @@ CONTRACT = (
     "expected one input 'image' (batch, height, width, 3) and one output 'alpha' (batch, height, "
     "width, 1), both float32 with batch, height and width free"
 )
+BITS_KEY = "matting_keras.bits"
+"""Under this name a quantized file says how many bits its weights have."""
+
 WAY_OUT = "make one with 'matting-keras export WEIGHTS --format onnx'"
 DEEPEST = 8  # levels of graphs within graphs; our exports have one
 
