@@ -35,27 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    from matting_keras.app.command import add_options as app_options
-    from matting_keras.benchmark.command import add_options
-    from matting_keras.quantize_command import add_options as quantize_options
-    from matting_keras.training.lr_command import add_options as lr_options
-    from matting_keras.weights.average_command import add_options as average_options
+    from matting_keras import quantize_command as quantize
+    from matting_keras.app import command as app
+    from matting_keras.benchmark import command as benchmark
+    from matting_keras.training import lr_command as lr
+    from matting_keras.weights import average_command as average
 
     top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, add, run, summary in (
         ("export", _export_options, _export, "fuse, fold, write, verify"),
-        ("quantize", quantize_options, _quantize, "an exported network in 8 bits"),
+        ("quantize", quantize.add_options, quantize.run, "an exported network in 8 bits"),
         ("matte", _matte_options, _matte, "cut out pictures and folders of pictures"),
         ("convert", _convert_options, _convert, "other projects' weights into ours, and back"),
-        ("average", average_options, _average, "one network out of several trainings of it"),
+        ("average", average.add_options, average.run, "one network out of several trainings of it"),
         ("evaluate", _evaluate_options, _evaluate, "scores on photos with known alpha"),
         ("label", _label_options, _label, "alphas for photos, made by a network"),
         ("compose", _compose_options, _compose, "people in front of new backgrounds"),
-        ("benchmark", add_options, _benchmark, "what this costs on this machine"),
-        ("lr-find", lr_options, _lr_find, "the learning rate to train a network with"),
-        ("app", app_options, _app, "a web page on this computer to cut people out"),
+        ("benchmark", benchmark.add_options, benchmark.run, "what this costs on this machine"),
+        ("lr-find", lr.add_options, lr.run, "the learning rate to train a network with"),
+        ("app", app.add_options, app.run, "a web page on this computer to cut people out"),
         ("info", _info_options, _info, "networks and shipped weights, or a data set"),
     ):
         command = commands.add_parser(name, help=summary, description=f"{summary}.")
@@ -94,12 +94,6 @@ def _export(flags: argparse.Namespace) -> None:
     print(export(model, flags.output, flags.format))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
-
-
-def _quantize(flags: argparse.Namespace) -> None:
-    from matting_keras.quantize_command import run
-
-    run(flags)
 
 
 def _matte_options(command: argparse.ArgumentParser) -> None:
@@ -180,12 +174,6 @@ def _convert(flags: argparse.Namespace) -> None:
     else:
         save(model, output)
     print(f"{output}: {model.name}, {model.count_params():,} parameters")
-
-
-def _average(flags: argparse.Namespace) -> None:
-    from matting_keras.weights.average_command import run
-
-    run(flags)
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
@@ -295,24 +283,6 @@ def _compose_options(command: argparse.ArgumentParser) -> None:
 
 def _compose(flags: argparse.Namespace) -> int:
     from matting_keras.workshop.compose_command import run
-
-    return run(flags)
-
-
-def _benchmark(flags: argparse.Namespace) -> int:
-    from matting_keras.benchmark.command import run
-
-    return run(flags)
-
-
-def _lr_find(flags: argparse.Namespace) -> None:
-    from matting_keras.training.lr_command import run
-
-    run(flags)
-
-
-def _app(flags: argparse.Namespace) -> int:
-    from matting_keras.app.command import run
 
     return run(flags)
 

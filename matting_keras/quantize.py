@@ -29,9 +29,6 @@ LEAST, MOST = 8, 128
 CHECKED = 4
 """Each fourth picture is kept to check the result with."""
 
-UNQUANTIZED = ("alpha",)
-"""Layers left in float32: eight bits cannot tell 0.99 from 1 in the alpha itself."""
-
 
 @dataclass(frozen=True)
 class Quantized:
@@ -165,11 +162,6 @@ def _write(network: onnx.ModelProto, inputs: Iterator[dict[str, np.ndarray]], pa
     told = {entry.key: entry.value for entry in network.metadata_props}
     # Its preprocessing would fold norms, which export has done; without this it warns of that.
     onnx.helper.set_model_props(network, {**told, "onnx.quant.pre_process": "onnxruntime.quant"})
-    named = [
-        node.name
-        for node in network.graph.node
-        if any(node.name.startswith(layer) for layer in UNQUANTIZED)
-    ]
     quantize_static(
         network,
         path,
@@ -178,8 +170,18 @@ def _write(network: onnx.ModelProto, inputs: Iterator[dict[str, np.ndarray]], pa
         reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=named,
+        # Eight bits cannot tell 0.99 from 1 in the alpha itself.
+        nodes_to_exclude=[_last_convolution(network.graph)],
     )
     written = onnx.load(path)
     onnx.helper.set_model_props(written, {**told, BITS_KEY: "8"})
     onnx.save(written, path)
+
+
+def _last_convolution(graph: onnx.GraphProto) -> str:
+    """The name of the convolution whose values become the alpha; empty where there is none."""
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(graph.output[0].name)
+    while node is not None and node.op_type != "Conv":
+        node = makers.get(node.input[0])
+    return node.name if node is not None else ""

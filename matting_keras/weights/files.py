@@ -105,9 +105,11 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
         return
     tinted = source.name == GRAY_TWINS.get(target.name)
     if source.name != target.name and not tinted:
+        others = (GRAY_TWINS.get(target.name), SMALLER.get(target.name))
+        fitting = " or ".join(filter(None, (target.name, *others)))
         raise InputError(
-            f"weights of {source.name!r} do not fit {target.name!r}; pass --arch {source.name}, "
-            "or weights of the other architecture."
+            f"weights of {source.name!r} do not fit {target.name!r}, which takes those of "
+            f"{fitting}; give such weights, or pass --arch {source.name}."
         )
     source_layers = {layer.name: layer for layer in source.layers}
     first = next(layer for layer in target.layers if layer.weights)

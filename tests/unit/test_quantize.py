@@ -1,4 +1,5 @@
 import cv2
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -7,6 +8,7 @@ from matting_keras import Matter
 from matting_keras.cli import main
 from matting_keras.data.synthetic import synthetic_portrait
 from matting_keras.errors import InputError
+from matting_keras.export import export
 from matting_keras.quantize import quantize
 from matting_keras.weights.presets import find
 
@@ -52,6 +54,17 @@ def test_convolutions_are_in_eight_bits_and_the_alpha_is_not(small):
         for file in (network, onnx.load(find("dark-light")))
     )
     assert told == before | {"matting_keras.bits": "8"}
+
+
+def test_the_last_convolution_stays_as_it_is_whatever_it_is_called(pictures, tmp_path):
+    image = x = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="first")(x)
+    alpha = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="outconv")(x)
+    export(keras.Model(image, alpha, name="tiny"), tmp_path / "tiny.onnx")
+    found = quantize(tmp_path / "tiny.onnx", pictures, tmp_path / "x.onnx", tolerance=1)
+    held = {tensor.name: tensor.data_type for tensor in onnx.load(found.path).graph.initializer}
+    assert held["constant/outconv.kernel"] == onnx.TensorProto.FLOAT
+    assert "constant/first.kernel" not in held
 
 
 def test_openvino_computes_the_same(small, pictures):

@@ -82,6 +82,12 @@ def test_weights_of_another_architecture(tmp_path):
         build("dark-light", weights=str(tmp_path / "night.keras"))
 
 
+def test_a_network_says_whose_weights_it_takes():
+    takes = r"do not fit 'night', which takes those of night or dark or night-lite; .*--arch dark-l"
+    with pytest.raises(InputError, match=takes):
+        transfer(build("dark-light"), build("night"))
+
+
 def test_nan_weights(tmp_path):
     model = build("dark-light")
     bias = model.get_layer("conv3").bias
