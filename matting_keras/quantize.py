@@ -81,8 +81,9 @@ def quantize(
         A `Quantized`; `print` it.
 
     Raises:
-        InputError: no such file, not a float network of ours, too few pictures, an output that
-            would overwrite the model, or a change above `tolerance` (nothing is written then).
+        InputError: no such file, not a float network of ours, one for pictures of any size, too
+            few pictures, an output that would overwrite the model, or a change above `tolerance`
+            (nothing is written then).
 
     Source: static quantization of onnxruntime, ranges by their ends, a scale for each channel of
     the weights; weights use seven bits, because the AVX2 instruction adds pairs of products in
@@ -131,6 +132,12 @@ def _float_network(path: Path) -> onnx.ModelProto:
     network = onnx.load_model_from_string(data)
     if any(node.op_type == "QuantizeLinear" for node in network.graph.node):
         raise InputError(f"{path}: is in 8 bits already; give the float file that it came from.")
+    # onnxruntime's quantizer infers such sizes as empty and writes a file that nothing loads.
+    if any(node.op_type == "Resize" and any(node.input[3:]) for node in network.graph.node):
+        raise InputError(
+            f"{path}: takes pictures of any size, as U²-Net does, and such networks cannot be put "
+            "into 8 bits; use the float file, or a network whose sides are multiples of 32."
+        )
     return network
 
 

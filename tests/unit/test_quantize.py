@@ -106,6 +106,15 @@ def test_refusals_name_the_way_out(small, pictures, tmp_path):
         quantize(tmp_path / "model.keras", pictures, tmp_path / "x.onnx")
 
 
+def test_networks_for_any_size_are_refused(pictures, tmp_path):
+    network = onnx.load(find("dark-light"))
+    resize = next(node for node in network.graph.node if node.op_type == "Resize")
+    resize.input[:] = [resize.input[0], "", "", "measured"]
+    onnx.save(network, tmp_path / "any.onnx")
+    with pytest.raises(InputError, match=r"any\.onnx: takes pictures of any size"):
+        quantize(tmp_path / "any.onnx", pictures, tmp_path / "x.onnx")
+
+
 def test_command(pictures, tmp_path, capsys):
     line = ["quantize", "dark-light", "--pictures", str(pictures), "--area", "12288"]
     assert main([*line, "--output", str(tmp_path / "a.onnx"), "--tolerance", "0.05"]) == 0
