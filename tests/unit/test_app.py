@@ -34,7 +34,7 @@ def page(monkeypatch, tiny_onnx):
 
     monkeypatch.setattr(look, "DRAWING", 0)
     monkeypatch.setattr(sys, "argv", ["page.py", str(tiny_onnx)])
-    app = AppTest.from_file(str(PAGE), default_timeout=30).run()
+    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
     assert not app.exception
     return app
 
