@@ -22,6 +22,7 @@ from matting_keras.architectures.like_unet import SPECS
 from matting_keras.layers import AsymmetricConv2D
 from matting_keras.layers.asymmetric import BRANCHES
 from matting_keras.training.losses import AlphaLoss
+from matting_keras.training.norms import quicken
 from matting_keras.training.precision import JITS, resolve
 from matting_keras.weights.convert import to_pytorch
 from matting_keras.weights.files import save, transfer
@@ -79,6 +80,7 @@ def training_step(
         A function that takes a step and returns its loss, so it has ended by then.
     """
     several = isinstance(model.output, dict)
+    quicken(model)  # as `train.py` does
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, amsgrad=True),
         loss={name: AlphaLoss() for name in model.output} if several else AlphaLoss(),

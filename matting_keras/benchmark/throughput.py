@@ -127,7 +127,9 @@ def trainer(model: keras.Model, xla: bool) -> Callable[[Sequence], float]:
 
     from matting_keras.training.losses import AlphaLoss
     from matting_keras.training.metrics import AlphaMeanIoU
+    from matting_keras.training.norms import quicken
 
+    quicken(model)
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, amsgrad=True),
         loss=AlphaLoss(),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import keras
 
 from matting_keras.training.metrics import AlphaMeanIoU
+from matting_keras.training.norms import quicken
 from matting_keras.training.recipes.loss import RecipeLoss
 
 
@@ -74,6 +75,7 @@ class Learner(keras.Model):
         # Images stay float32: half precision cannot tell 200.3 from 200.4, and the network
         # scales them itself.
         super().__init__(name=network.name, autocast=False)
+        quicken(network)
         self.network = network
         self.recipe = recipe
         self.batches = Timed()

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from matting_keras.training.learner import Learner
+from matting_keras.training.norms import slow_down
 
 if TYPE_CHECKING:
     from matting_keras.training.distribution import Workers
@@ -78,6 +79,7 @@ def share_norms(network: keras.Model, workers: Workers) -> None:
     """Have every BatchNormalization look at the whole batch while it trains."""
     for number, layer in enumerate(network._flatten_layers()):
         if isinstance(layer, keras.layers.BatchNormalization):
+            slow_down(layer)
             layer._moments = partial(moments, workers, f"norm {number}", layer.axis)
 
 
