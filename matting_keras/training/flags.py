@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,18 +37,30 @@ def parsed(
         command: with or without `add_run_flags`.
         arguments: the words; None takes them from the process.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags, rest = command.parse_known_args(arguments)
     words = getattr(flags, "overrides", None)
     if rest and (words is None or any(w.startswith("-") or "=" not in w for w in rest)):
         command.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         flags.overrides = [*words, *rest]
+    flags.given = arguments
     return flags
 
 
 def run_words(flags: argparse.Namespace) -> list[str]:
-    """The flags as Hydra overrides; words with a `=` among the folders are overrides too."""
+    """The flags as Hydra overrides; words with a `=` among the folders are overrides too.
+
+    Of a key that is given twice the later one counts, wherever the two stand.
+    """
     words = list(flags.overrides)
+    folders = {}
+    for key, values in (("data.folders", flags.data), ("data.backgrounds", flags.backgrounds)):
+        # argparse gives everything after --data to it, overrides included.
+        words += [v for v in values or () if "=" in v and not Path(v).exists()]
+        folders[key] = [v for v in values or () if "=" not in v or Path(v).exists()]
+    places = {word: place for place, word in enumerate(getattr(flags, "given", ()))}
+    words.sort(key=lambda word: places.get(word, 0))
     named = {
         "arch": flags.arch,
         "recipe": flags.recipe,
@@ -56,12 +69,9 @@ def run_words(flags: argparse.Namespace) -> list[str]:
         "trainer.jit": flags.jit,
     }
     words += [f"{key}={quoted(value)}" for key, value in named.items() if value is not None]
-    for key, values in (("data.folders", flags.data), ("data.backgrounds", flags.backgrounds)):
-        # argparse gives everything after --data to it, overrides included.
-        words += [v for v in values or () if "=" in v and not Path(v).exists()]
-        folders = [v for v in values or () if "=" not in v or Path(v).exists()]
-        if folders:
-            words.append(f"{key}=[{','.join(quoted(v) for v in folders)}]")
+    for key, names in folders.items():
+        if names:
+            words.append(f"{key}=[{','.join(quoted(name) for name in names)}]")
     return words
 
 

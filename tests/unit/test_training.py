@@ -12,6 +12,7 @@ from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision, tensorboard
 from matting_keras.training.checkpoint import Checkpoint
 from matting_keras.training.command import overrides, parser, read_config
+from matting_keras.training.flags import parsed
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.setup import starting_model
@@ -119,6 +120,13 @@ def test_flags_reach_the_configuration(tmp_path):
     assert config.trainer.jit == "off"
     assert config.output == "runs/night"
     assert not config.trainer.resume
+
+
+def test_the_later_of_two_words_counts_wherever_flags_stand():
+    line = "--recipe modnet --data /a trainer.epochs=3 seed=1 --arch modnet trainer.epochs=6 seed=2"
+    config = read_config(CONFIGS, overrides(parsed(parser(), line.split())))
+    assert (config.trainer.epochs, config.seed) == (6, 2)
+    assert config.data.folders == ["/a"]
 
 
 @pytest.mark.parametrize(
