@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from matting_keras.inference.engines import Runtime
-from matting_keras.inference.runtimes import abreast
+from matting_keras.inference.runtimes import for_frames
 from matting_keras.media.opencv import opencv
 
 SURE = 0.5
@@ -56,9 +56,9 @@ class Largest:
         self._runtime = runtime
         self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
 
-    def abreast(self) -> tuple[Runtime, int]:
+    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
         """As that of the runtime inside."""
-        runtime, calls = abreast(self._runtime)
+        runtime, calls = for_frames(self._runtime, ahead)
         return Largest(runtime), calls
 
     def run(self, batch: np.ndarray) -> np.ndarray:

@@ -81,13 +81,14 @@ def open_runtime(
     return RUNTIMES[runtime](path, threads)
 
 
-def abreast(runtime: Runtime) -> tuple[Runtime, int]:
+def for_frames(runtime: Runtime, ahead: bool) -> tuple[Runtime, int]:
     """What to use for frame after frame: a runtime, and how many threads should call it at once.
 
     Args:
-        runtime: an opened one; it is given back where several calls at once gain nothing.
+        runtime: an opened one; it is given back where nothing is gained by another.
+        ahead: whether some frames more may be taken than are given back, as of a file.
     """
-    return runtime.abreast() if hasattr(runtime, "abreast") else (runtime, 1)
+    return runtime.for_frames(ahead) if hasattr(runtime, "for_frames") else (runtime, 1)
 
 
 def _installed(able: list[str]) -> str:

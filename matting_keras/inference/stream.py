@@ -17,7 +17,7 @@ from matting_keras.inference.crew import in_order
 from matting_keras.inference.foreground import to_share
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import Prepared, matte, prepare
-from matting_keras.inference.runtimes import abreast
+from matting_keras.inference.runtimes import for_frames
 from matting_keras.inference.temporal import Steady
 from matting_keras.media.images import Photo
 from matting_keras.media.opencv import opencv
@@ -59,7 +59,7 @@ def mattes(
     Raises:
         InputError: the network gave something that is not an alpha.
     """
-    runtime, calls = abreast(matter.runtime) if ahead else (matter.runtime, 1)
+    runtime, calls = for_frames(matter.runtime, ahead)
 
     def found(event: Frame | av.Packet) -> tuple:
         if not isinstance(event, Frame):

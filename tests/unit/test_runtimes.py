@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from matting_keras import Matter
 from matting_keras.errors import InputError
 from matting_keras.inference.engines import LUMA
-from matting_keras.inference.runtimes import open_runtime
+from matting_keras.inference.runtimes import for_frames, open_runtime
 
 
 def network(channels: int, head: str = "alpha", side: int | None = None):
@@ -114,3 +117,54 @@ def test_two_threads_may_ask_one_engine(tiny_onnx):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_openvino_takes_films_in_bfloat16_where_the_processor_has_it(
+    tiny_onnx, monkeypatch, bfloat16
+):
+    openvino = pytest.importorskip("openvino")
+    able = ["FP32", "INT8"] + ["BF16"] * bfloat16
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *given: able)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    engine = open_runtime(tiny_onnx, "openvino")
+    assert engine.precision == "f32"
+    batch = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
+    for ahead in (False, True):
+        quick, calls = for_frames(engine, ahead)
+        assert calls == (4 if ahead else 1)
+        assert (quick is engine) == (not ahead and not bfloat16)
+        with ThreadPoolExecutor(calls) as pool:
+            for found in pool.map(quick.run, [batch] * 3 * calls):
+                np.testing.assert_allclose(found, engine.run(batch), atol=0.02)
+    assert quick.name == "openvino"
+    assert quick.metadata == engine.metadata
+
+
+@pytest.mark.parametrize(("bfloat16", "expected"), [(True, "bf16"), (False, "f32")])
+def test_a_camera_in_openvino(tiny_onnx, monkeypatch, bfloat16, expected):
+    openvino = pytest.importorskip("openvino")
+    able = ["FP32"] + ["BF16"] * bfloat16
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *given: able)
+    assert for_frames(open_runtime(tiny_onnx, "openvino"), ahead=False)[0].precision == expected
+
+
+def test_openvino_with_counted_threads_keeps_their_number(tiny_onnx, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *given: ["FP32"])
+    engine = open_runtime(tiny_onnx, "openvino", threads=1)
+    assert for_frames(engine, ahead=True) == (engine, 1)
+
+
+def test_ctrl_c_after_openvino_has_gone(tiny_onnx):
+    """Engines put the stack for signals back in the order in which they are given up."""
+    pytest.importorskip("openvino")
+    batch = np.zeros((1, 32, 32, 3), np.float32)
+    engines = [open_runtime(tiny_onnx, "openvino") for _ in range(3)]
+    for number in range(3):
+        engines[number].run(batch)
+    while engines:
+        del engines[0]
+    gc.collect()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ import pytest
 from matting_keras import Matter, composite
 from matting_keras.errors import InputError
 from matting_keras.inference.backdrop import Backdrop
-from matting_keras.inference.runtimes import abreast
+from matting_keras.inference.runtimes import for_frames
 from matting_keras.inference.stream import AHEAD, composites, interruptible, mattes, relay
 from matting_keras.inference.temporal import steady
 from matting_keras.media.video import Frame, VideoWriter
@@ -151,12 +151,14 @@ def test_several_frames_at_once_where_the_engine_gains_by_it(tiny_onnx, monkeypa
     batch = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     for parts in ("all", "largest"):
         runtime = Matter(tiny_onnx, parts=parts).runtime
-        several, calls = abreast(runtime)
+        several, calls = for_frames(runtime, ahead=True)
         assert calls == min(cores, 4)
         np.testing.assert_array_equal(several.run(batch), runtime.run(batch))
+        # A camera's next frame is not there yet.
+        assert for_frames(runtime, ahead=False)[1] == 1
     # Who counts threads has decided already, and so have other engines.
     counted = Matter(tiny_onnx, threads=1).runtime
-    assert abreast(counted) == (counted, 1)
+    assert for_frames(counted, ahead=True) == (counted, 1)
 
 
 def test_a_network_that_gives_nan_is_stopped_in_a_video(tiny_onnx):
