@@ -130,7 +130,7 @@ class OpenVino:
             network, self.metadata = read_onnx(path)
         hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         hints |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
-        core = _openvino_core()
+        core = _openvino_core(_need("openvino", "openvino"))
         self._able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         compiled = _opened(
             lambda: core.compile_model(core.read_model(network), "CPU", hints), path, self.name
@@ -188,14 +188,14 @@ class InTurn:
 
 
 @cache
-def _openvino_core():
+def _openvino_core(engine: ModuleType):
     """The one core of OpenVINO in this process.
 
     A core gives the thread that calls it a stack for signals, and puts the one before back when it
     is given up. Of two that are given up in the order in which they came, a freed one remains, and
     the next ctrl-C crashes.
     """
-    return _need("openvino", "openvino").Core()
+    return engine.Core()
 
 
 class LiteRt:

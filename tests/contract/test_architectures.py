@@ -186,8 +186,10 @@ def test_onnx_is_the_trained_network(name, asymmetric, tmp_path):
 
 def test_litert_is_the_trained_network(name, plain, tmp_path):
     pytest.importorskip("ai_edge_litert", reason="LiteRT is an extra: pip install '.[litert]'")
-    report = export(plain, tmp_path / "model.tflite", "litert", sizes=FEW_SIZES)
-    assert report.largest <= 1e-4
+    # FCN-8s with random weights has logits of +-110, of which the seventh digit is as much.
+    limit = 2e-4 if name == "fcn8s" else 1e-4
+    report = export(plain, tmp_path / "model.tflite", "litert", tolerance=limit, sizes=FEW_SIZES)
+    assert report.largest <= limit
 
 
 @pytest.mark.parametrize("name", WITH_TRAINING_FORM)
@@ -256,7 +258,10 @@ def sgd():
 
 def a_batch(model):
     x = noise(model, (2, 64, 64))  # smaller, and batch statistics at 1/32 would be of two values
-    return x, (x[..., :1] > 128).astype("float32")
+    truth = (x[..., :1] > 128).astype("float32")
+    if model.name == "fcn8s":  # with full contrast its random weights may be so sure that none moves
+        x = 128 + (x - 128) / 10
+    return x, truth
 
 
 def dims(value) -> list:
