@@ -259,7 +259,7 @@ def sgd():
 def a_batch(model):
     x = noise(model, (2, 64, 64))  # smaller, and batch statistics at 1/32 would be of two values
     truth = (x[..., :1] > 128).astype("float32")
-    if model.name == "fcn8s":  # with full contrast its random weights may be so sure that none moves
+    if model.name == "fcn8s":  # its random weights may be so sure of full contrast that none moves
         x = 128 + (x - 128) / 10
     return x, truth
 
