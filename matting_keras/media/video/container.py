@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from matting_keras.errors import InputError
+from matting_keras.media.opencv import opencv
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
 DEFAULT_FPS = 25.0
@@ -43,6 +44,9 @@ def pyav() -> ModuleType:
     Raises:
         InputError: PyAV is not installed.
     """
+    # On Linux both bring a window system's library. With PyAV's loaded first, OpenCV's windows wait
+    # for ever, deaf to ctrl-C (PyAV-Org/PyAV#978): so the program's own order must not matter.
+    opencv()
     try:
         import av
     except ImportError as error:
