@@ -53,6 +53,14 @@ STUDIES = {
             "branch norms": ("arch.asymmetric=true", "arch.branch_norm=true"),
         },
     ),
+    "optimizer": Study(
+        "does Muon learn more than Adam, at the same number of steps?",
+        ("--recipe", "likeunet"),
+        {
+            "adam": (),
+            "muon": ("recipe.optimizer.name=muon", "~recipe.optimizer.amsgrad"),
+        },
+    ),
     "boundary": Study(
         "does weighting the boundary help?",
         ("--recipe", "cyclical"),

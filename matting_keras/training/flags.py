@@ -40,7 +40,7 @@ def parsed(
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags, rest = command.parse_known_args(arguments)
     words = getattr(flags, "overrides", None)
-    if rest and (words is None or any(w.startswith("-") or "=" not in w for w in rest)):
+    if rest and (words is None or not all(map(is_override, rest))):
         command.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         flags.overrides = [*words, *rest]
@@ -49,7 +49,7 @@ def parsed(
 
 
 def run_words(flags: argparse.Namespace) -> list[str]:
-    """The flags as Hydra overrides; words with a `=` among the folders are overrides too.
+    """The flags as Hydra overrides; key=value and ~key among the folders are overrides too.
 
     Of a key that is given twice the later one counts, wherever the two stand.
     """
@@ -57,8 +57,8 @@ def run_words(flags: argparse.Namespace) -> list[str]:
     folders = {}
     for key, values in (("data.folders", flags.data), ("data.backgrounds", flags.backgrounds)):
         # argparse gives everything after --data to it, overrides included.
-        words += [v for v in values or () if "=" in v and not Path(v).exists()]
-        folders[key] = [v for v in values or () if "=" not in v or Path(v).exists()]
+        words += [v for v in values or () if is_override(v)]
+        folders[key] = [v for v in values or () if not is_override(v)]
     places = {word: place for place, word in enumerate(getattr(flags, "given", ()))}
     words.sort(key=lambda word: places.get(word, 0))
     named = {
@@ -73,6 +73,12 @@ def run_words(flags: argparse.Namespace) -> list[str]:
         if names:
             words.append(f"{key}=[{','.join(quoted(name) for name in names)}]")
     return words
+
+
+def is_override(word: str) -> bool:
+    """Whether a word is one of Hydra's, key=value or ~key to drop it, and no flag or folder."""
+    like_one = word.startswith("~") or ("=" in word and not word.startswith("-"))
+    return like_one and not Path(word).exists()
 
 
 def quoted(value: str) -> str:

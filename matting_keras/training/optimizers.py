@@ -10,6 +10,7 @@ import keras
 from matting_keras.errors import InputError
 from matting_keras.training import schedules
 from matting_keras.training.config import RecipeConfig, TrainerConfig
+from matting_keras.training.convolution_muon import ConvolutionMuon
 from matting_keras.training.cycled_adam import CycledAdam
 
 LONGEST_WARMUP = 0.2
@@ -74,6 +75,7 @@ OPTIMIZERS = {
     "adamw": keras.optimizers.AdamW,
     "cycled-adam": CycledAdam,
     "lion": keras.optimizers.Lion,
+    "muon": ConvolutionMuon,
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
@@ -123,6 +125,11 @@ def optimizer(
         0.9
     """
     name, settings = _named("recipe.optimizer", recipe.optimizer, OPTIMIZERS)
+    if unknown := [key for key in settings if key not in _settings(OPTIMIZERS[name])]:
+        raise InputError(
+            f"recipe.optimizer: {name!r} has no setting {unknown[0]!r}; where the recipe sets it, "
+            f"~recipe.optimizer.{unknown[0]} drops it."
+        )
     settings |= {"use_ema": trainer.average > 0, "ema_momentum": trainer.average}
     if trainer.accumulate > 1:
         settings["gradient_accumulation_steps"] = trainer.accumulate
@@ -133,6 +140,11 @@ def optimizer(
         return OPTIMIZERS[name](rate(recipe, length), **settings)
     except (TypeError, ValueError) as error:
         raise InputError(f"recipe.optimizer: {name!r}: {error}") from error
+
+
+def _settings(kind: type) -> set[str]:
+    """What a class and those that it comes from take by name."""
+    return {key for one in kind.__mro__ for key in inspect.signature(one.__init__).parameters}
 
 
 def _named(key: str, given: dict, known: dict) -> tuple[str, dict]:

@@ -19,6 +19,7 @@ SMALL = [
 ]
 OWN = {
     "likeunet": ["recipe.schedule.warmup=2"],
+    "muon": ["recipe.schedule.warmup=2"],
     "portrait": ["recipe.schedule.warmup=2"],
     "cyclical": [],
     "easy-to-hard": [],

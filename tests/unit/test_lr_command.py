@@ -96,6 +96,7 @@ def test_settings_may_stand_anywhere_among_flags(command_line):
     parser = cli.parser() if command_line else command.parser()
     line = [*command_line, "seed=1", "--arch", "dark", "seed=2", "--jit", "off", "seed=3"]
     assert parsed(parser, line).overrides == ["seed=1", "seed=2", "seed=3"]
+    assert parsed(parser, [*line, "~recipe.options"]).overrides[-1] == "~recipe.options"
     for wrong in ("seed", "--seed=3"):
         with pytest.raises(SystemExit) as stopped:
             parsed(parser, [*line, wrong])

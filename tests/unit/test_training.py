@@ -12,9 +12,11 @@ from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision, tensorboard
 from matting_keras.training.checkpoint import Checkpoint
 from matting_keras.training.command import overrides, parser, read_config
+from matting_keras.training.config import TrainerConfig
 from matting_keras.training.flags import parsed
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
+from matting_keras.training.optimizers import optimizer
 from matting_keras.training.setup import starting_model
 from tests.places import ROOT
 
@@ -127,6 +129,19 @@ def test_the_later_of_two_words_counts_wherever_flags_stand():
     config = read_config(CONFIGS, overrides(parsed(parser(), line.split())))
     assert (config.trainer.epochs, config.seed) == (6, 2)
     assert config.data.folders == ["/a"]
+
+
+def test_a_setting_is_dropped_among_folders_as_well():
+    line = "--recipe likeunet --data /a ~recipe.optimizer.amsgrad recipe.optimizer.name=muon"
+    config = configured(line)
+    assert config.data.folders == ["/a"]
+    assert config.recipe.optimizer == {"name": "muon"}
+
+
+def test_an_optimizer_refuses_what_it_does_not_know_and_says_how_to_drop_it():
+    recipe = configured("--recipe likeunet recipe.optimizer.name=sgd").recipe
+    with pytest.raises(InputError, match=r"'sgd' has no setting 'amsgrad'.*~recipe.optimizer.ams"):
+        optimizer(recipe, TrainerConfig(), 10)
 
 
 @pytest.mark.parametrize(
