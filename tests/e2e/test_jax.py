@@ -33,7 +33,7 @@ TEN = (
     "arch=dark-light data.ratios=[1.0] trainer.epochs=10 trainer.steps_per_epoch=1 "
     "recipe.learning_rate=1e-4"
 )
-RUNS = {"likeunet": TEN}
+RUNS = {"likeunet": TEN, "muon": TEN}
 FEW = (
     "arch.name=toy arch.asymmetric=false trainer.epochs=4 trainer.steps_per_epoch=4 "
     "trainer.steps_per_execution=2 trainer.average=0.8 data.augment.jpeg=0 recipe.schedule.warmup=1"
