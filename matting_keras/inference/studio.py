@@ -28,6 +28,7 @@ from matting_keras.inference.options import finder, network, parser
 from matting_keras.inference.stream import interruptible
 from matting_keras.media.camera import Camera
 from matting_keras.media.images import (
+    IMAGE_SUFFIXES,
     Photo,
     png,
     read_photo,
@@ -38,6 +39,7 @@ from matting_keras.media.video import (
     RawReader,
     VideoReader,
     VideoWriter,
+    is_sequence,
     parse_raw,
 )
 from matting_keras.media.window import has_display
@@ -129,13 +131,24 @@ def _make(
         source = stack.enter_context(_source(job, options.raw))
         if isinstance(source, Camera):
             window = has_display() and not options.no_window
-            if options.alpha_only and (window or options.virtual_camera):
-                raise InputError("--alpha-only is for files: add --no-window, or press a in it.")
             if window or options.virtual_camera:
+                _refuse_what_is_for_files(options)
                 return _show(source, target, matter, options, window)
         elif options.virtual_camera:
             raise InputError(f"--virtual-camera is for a camera, not for {source.path}.")
         return _record(source, target, matter, options)
+
+
+def _refuse_what_is_for_files(options: argparse.Namespace) -> None:
+    """A camera that is shown records nothing; say so to who seems to expect it."""
+    if options.alpha_only:
+        raise InputError("--alpha-only is for files: add --no-window, or press a in it.")
+    output = Path(options.output or "")
+    if is_one(output) and (is_sequence(output) or output.suffix.lower() not in IMAGE_SUFFIXES):
+        raise InputError(
+            f"--output {output}: a window records nothing; add --no-window for {CLIP_SECONDS} s of "
+            "it, or name a .png for the pictures that s saves."
+        )
 
 
 def _still(

@@ -104,3 +104,11 @@ def test_a_camera_with_a_screen(demo, monkeypatch, arguments):
     window = "--no-window" not in arguments
     assert watched == ([{"window": window, "virtual": virtual}] if window else [])
     assert bool(names) != window
+
+
+@pytest.mark.parametrize("name", ["me.mp4", "cut/%05d.png", "-"])
+def test_a_film_is_not_silently_left_out_where_a_window_is_shown(demo, monkeypatch, name):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setenv("DISPLAY", ":0")
+    status, _, error = demo("0", "--output", name)
+    assert status == 1 and f"--output {name}: a window records nothing; add --no-window" in error
