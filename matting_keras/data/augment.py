@@ -11,6 +11,7 @@ import math
 
 import tensorflow as tf
 
+from matting_keras.data.strengths import CAST, RELIGHT
 from matting_keras.data.strengths import AugmentConfig as AugmentConfig
 
 
@@ -54,6 +55,32 @@ def warp(photo: tf.Tensor, shape: tf.Tensor, config: AugmentConfig, seed: tf.Ten
         fill_mode="REFLECT",
         fill_value=0.0,
     )[0]
+
+
+def relight(
+    image: tf.Tensor, alpha: tf.Tensor, config: AugmentConfig, seed: tf.Tensor
+) -> tf.Tensor:
+    """Now and then give the person and what is behind them light of their own each.
+
+    Args:
+        image: float32 (height, width, 1 or 3), 0..255.
+        alpha: float32 (height, width, 1), 0..1.
+        config: how often.
+        seed: int32 of shape (2,).
+
+    Returns:
+        float32 of the image's shape, 0..255.
+    """
+    draw = tf.random.stateless_uniform((9,), seed, -1.0, 1.0)
+
+    def lit(light: tf.Tensor) -> tf.Tensor:
+        share = tf.clip_by_value(image / 255, 1e-4, 1.0) ** tf.exp(light[0] * RELIGHT)
+        return 255 * share * (1 + light[1 : 1 + image.shape[-1]] * CAST)
+
+    def both() -> tf.Tensor:
+        return tf.minimum(alpha * lit(draw[1:5]) + (1 - alpha) * lit(draw[5:9]), 255.0)
+
+    return tf.cond((draw[0] + 1) / 2 < config.relight, both, lambda: image)
 
 
 def recolour(image: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from matting_keras.data.augment import AugmentConfig, recolour, warp
+from matting_keras.data.augment import AugmentConfig, recolour, relight, warp
 from matting_keras.data.band import unknown
 from matting_keras.data.compose import eased, hardness, over
 from matting_keras.data.order import Shapes, fitted, in_order, training_plan
@@ -146,6 +146,8 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
                 lambda: (image, alpha),
             )
             hard = hard & ~anew  # the alpha that a composite was made with is its truth
+        if config.relight:
+            image = relight(image, tf.clip_by_value(alpha, 0.0, 1.0), config, seed + 23)
         image = recolour(image, config, seed + 7)
         image.set_shape((None, None, channels))
         alpha.set_shape((None, None, 1))

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RELIGHT = 0.7
+"""Largest exponent away from 1, as a logarithm, of light that a person has alone."""
+
+CAST = 0.1
+"""Largest change of each channel's gain in that light, as a share."""
+
 
 @dataclass
 class AugmentConfig:
@@ -22,6 +28,8 @@ class AugmentConfig:
         noise: probability of sensor noise of up to 12 levels.
         jpeg: probability of JPEG compression of quality 30 to 95.
         grayscale: probability of losing colour.
+        relight: probability that the person and what is behind them get light of their own each: a
+            dark coat before a dark wall, a face that the sun burns out.
         composite: probability of being placed in front of another background.
         empty: probability of being replaced by a scene without people, in any light down to none.
     """
@@ -38,5 +46,6 @@ class AugmentConfig:
     noise: float = 0.15
     jpeg: float = 0.15
     grayscale: float = 0.1
+    relight: float = 0.0
     composite: float = 0.3
     empty: float = 0.02

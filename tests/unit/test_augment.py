@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from matting_keras.data import sources
-from matting_keras.data.augment import AugmentConfig, recolour, warp
+from matting_keras.data.augment import AugmentConfig, recolour, relight, warp
 from matting_keras.data.compose import over, pulled_in
 from matting_keras.data.order import fitted, plan
 from matting_keras.data.pipeline import training_batches, validation_batches
@@ -27,6 +27,7 @@ STILL = AugmentConfig(
     noise=0,
     jpeg=0,
     grayscale=0,
+    relight=0,
     composite=0,
     empty=0,
 )
@@ -86,6 +87,25 @@ def test_recolour_stays_a_picture_and_follows_its_seed(channels):
     assert first.shape == image.shape
     assert 0 <= float(tf.reduce_min(first)) <= float(tf.reduce_max(first)) <= 255
     assert float(tf.reduce_max(tf.abs(first - recolour(image, wild, seed(2))))) > 10
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_person_and_background_get_light_of_their_own(channels):
+    image = tf.constant(np.random.default_rng(0).uniform(0, 255, (32, 40, channels)), tf.float32)
+    left = tf.constant(np.tile(np.arange(40)[None, :, None] < 20, (32, 1, 1)), tf.float32)
+    always = replace(STILL, relight=1.0)
+    for k in range(5):
+        both = relight(image, left, always, seed(k))
+        person = relight(image, left * 0 + 1, always, seed(k))
+        behind = relight(image, left * 0, always, seed(k))
+        np.testing.assert_allclose(both[:, :20], person[:, :20], atol=1e-3)
+        np.testing.assert_allclose(both[:, 20:], behind[:, 20:], atol=1e-3)
+        assert float(tf.reduce_mean(tf.abs(person - behind))) > 2
+        assert 0 <= float(tf.reduce_min(both)) <= float(tf.reduce_max(both)) <= 255
+    np.testing.assert_array_equal(relight(image, left, STILL, seed(0)), image)
+    config = replace(STILL, relight=0.3)
+    changed = [np.any(relight(image, left, config, seed(k)) != image) for k in range(200)]
+    assert 0.2 < np.mean(changed) < 0.4
 
 
 @pytest.mark.parametrize("effect", ["blur", "noise", "jpeg"])

@@ -89,6 +89,20 @@ def test_recolour_is_that_of_the_pipeline(channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+def test_light_of_their_own_is_that_of_the_pipeline(channels):
+    config = AugmentConfig(relight=0.6)
+    images = np.stack([picture(32, 48, channels, k) for k in range(8)]).astype("float32")
+    alphas = np.random.default_rng(0).uniform(0, 1, (8, 32, 48, 1)).astype("float32")
+    seeds = [tf.constant([5, k]) for k in range(8)]
+    draw = tf.stack([tf.random.stateless_uniform((9,), seed, -1.0, 1.0) for seed in seeds])
+    found = colour.relight(tf.constant(images), tf.constant(alphas), draw, config)
+    each = zip(images, alphas, seeds, strict=True)
+    wanted = [slow.relight(tf.constant(i), tf.constant(a), config, s) for i, a, s in each]
+    np.testing.assert_allclose(found, np.stack(wanted), atol=0.02)
+    assert 0 < np.any(found != images, axis=(1, 2, 3)).mean() < 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("quality", [30, 60, 94])
 def test_jpeg_is_what_a_file_would_do(channels, quality):
     image = picture(64, 96, channels)

@@ -7,7 +7,7 @@ from keras import ops
 
 from matting_keras.data.band import unknown
 from matting_keras.data.packed import draws
-from matting_keras.data.packed.colour import grain, recolour
+from matting_keras.data.packed.colour import grain, recolour, relight
 from matting_keras.data.packed.jpeg import BEST, WORST
 from matting_keras.data.packed.scenes import eased, over
 from matting_keras.data.packed.warp import warp
@@ -54,6 +54,9 @@ class Augment(keras.layers.Layer):
         channels = image.shape[-1]
         if "scenes" in batch:
             image, alpha, rough = self._composited(image, alpha, batch, signed, shape)
+        alpha = ops.clip(alpha, 0.0, 1.0)
+        if config.relight:
+            image = relight(image, alpha, signed[:, draws.RELIGHT], config)
         image = recolour(
             image,
             signed[:, draws.COLOUR],
@@ -62,7 +65,7 @@ class Augment(keras.layers.Layer):
             ops.floor(WORST + (BEST - WORST) * batch["draw"][:, draws.QUALITY]),
             config,
         )
-        return image, _target(ops.clip(alpha, 0.0, 1.0), rough) if self.taught else {}
+        return image, _target(alpha, rough) if self.taught else {}
 
     def _composited(self, image, alpha, batch: dict, signed, shape: tuple) -> tuple:
         config, drawn = self.config, batch["draw"]

@@ -8,12 +8,36 @@ import numpy as np
 from keras import ops
 
 from matting_keras.data.packed.jpeg import compressed
-from matting_keras.data.strengths import AugmentConfig
+from matting_keras.data.strengths import CAST, RELIGHT, AugmentConfig
 
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
 
 SPREAD = math.sqrt(4 * (2**16 - 1) / 12)
 """Standard deviation of the sum of four bytes."""
+
+
+def relight(image, alpha, draw, config: AugmentConfig):
+    """Now and then give the person and what is behind them light of their own each.
+
+    Args:
+        image: float32 (batch, height, width, 1 or 3), 0..255.
+        alpha: float32 (batch, height, width, 1), 0..1.
+        draw: float32 (batch, 9), uniform in -1..1.
+        config: how often.
+
+    Returns:
+        float32 of the image's shape, 0..255.
+    """
+    draw = draw[:, None, None]
+    channels = image.shape[-1]
+
+    def lit(light):
+        share = ops.power(ops.clip(image / 255, 1e-4, 1.0), ops.exp(light[..., :1] * RELIGHT))
+        return 255 * share * (1 + light[..., 1 : 1 + channels] * CAST)
+
+    both = alpha * lit(draw[..., 1:5]) + (1 - alpha) * lit(draw[..., 5:9])
+    wanted = (draw[..., :1] + 1) / 2 < config.relight
+    return ops.where(wanted, ops.minimum(both, 255.0), image)
 
 
 def recolour(image, draw, extra, noise, quality, config: AugmentConfig):
