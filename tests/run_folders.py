@@ -57,7 +57,8 @@ def assert_same_log(one: Path, other: Path) -> None:
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """State, log and best weights."""
+    """State, log, and best and last weights."""
     assert_same_state(one, other)
     assert_same_log(one, other)
-    assert_close(*(load(folder / "best.keras").get_weights() for folder in (one, other)))
+    for name in ("best.keras", "last.keras"):
+        assert_close(*(load(folder / name).get_weights() for folder in (one, other)))

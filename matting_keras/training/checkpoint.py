@@ -84,11 +84,15 @@ class Checkpoint(keras.callbacks.Callback):
         score = _score(logs or {}, self.monitor)
         if score > self.best:
             self.best = score
-            best = self.path.with_name("best.keras")
-            with writing(best, WAY_OUT), averaged(self.model):
-                save(network_of(self.model), best)
+            self.keep("best.keras")
             log.info("best.keras: %s %.4f", self.monitor, score)
         self._write(_parts(self.model), epoch + 1, 0)
+
+    def keep(self, name: str) -> None:
+        """Write the network as it is now, its averages where there are any, beside the state."""
+        path = self.path.with_name(name)
+        with writing(path, WAY_OUT), averaged(self.model):
+            save(network_of(self.model), path)
 
     def save(self) -> bool:
         """Write the state after the step just done, unless the epoch's end is about to.

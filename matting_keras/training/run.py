@@ -23,7 +23,7 @@ from matting_keras.training.record import describe
 from matting_keras.training.setup import Setup, checked_loss, seeded, set_up
 from matting_keras.training.tensorboard import watchers
 
-FILES = ("best.keras", "config.yaml", "log.csv", "run.json", "state.npz")
+FILES = ("best.keras", "config.yaml", "last.keras", "log.csv", "run.json", "state.npz")
 """What a run writes again and again, beside TensorBoard's files."""
 
 
@@ -97,6 +97,9 @@ def _fit(setup: Setup, workers: Alone | Workers, folder: Path, began: float) -> 
             )
     except Diverged as found:
         raise explained(found, setup, progress, checkpoint) from found
+    if workers.writes:
+        # Where validation was best early, the end of the run may still be worth averaging with.
+        checkpoint.keep("last.keras")
 
 
 def _written(setup: Setup, folder: Path, epochs: int) -> list[keras.callbacks.Callback]:

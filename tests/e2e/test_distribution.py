@@ -26,7 +26,15 @@ TINY = [
 ]
 STILL = [*TINY, "arch=still", "recipe=likeunet", "trainer.average=0.9", "trainer.accumulate=2"]
 OFTEN = "trainer.checkpoint_minutes=1e-9"
-FILES = {"best.keras", "config.yaml", "log.csv", "run.json", "state.npz", "tensorboard"}
+FILES = {
+    "best.keras",
+    "config.yaml",
+    "last.keras",
+    "log.csv",
+    "run.json",
+    "state.npz",
+    "tensorboard",
+}
 PATIENCE = 500
 """Seconds for what takes ten on an idle machine."""
 

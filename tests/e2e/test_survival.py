@@ -52,7 +52,15 @@ def survive(moments: list[str], words: list[str], output: Path) -> None:
 def assert_same(one: Path, other: Path) -> None:
     """Everything that two runs left is the same, but for what a clock says."""
     assert_same_run(one, other)
-    names = {"best.keras", "config.yaml", "log.csv", "run.json", "state.npz", "tensorboard"}
+    names = {
+        "best.keras",
+        "config.yaml",
+        "last.keras",
+        "log.csv",
+        "run.json",
+        "state.npz",
+        "tensorboard",
+    }
     assert {path.name for path in other.iterdir()} == names, "nothing half-written stays"
 
 
