@@ -41,8 +41,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
         sha256={
-            ".keras": "b126833f2086b6ce6b29bee308ea0145f20e31be50367b8681bdc9a44aa92c93",
-            ".onnx": "397456c56d94589136e1eb9815d0a804133e3343f106fad156893308a407b10f",
+            ".keras": "b48d92731b1de0ab21b7d66c76b8a0e328964021d4a8fc0aedc2f366f3142ac5",
+            ".onnx": "2dea2d2582f1e0efcfcb8826fb496743a06d81d1a5e528a544e43239b19ec368",
         },
     ),
     "night-lite": Preset(
