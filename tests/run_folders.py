@@ -39,6 +39,13 @@ def assert_close(one: Iterable, other: Iterable) -> None:
         np.testing.assert_allclose(first, second, **CLOSE, err_msg=str(number))
 
 
+FILES = {
+    *("best.keras", "config.yaml", "last.keras", "log.csv", "run.json", "state.npz"),
+    "tensorboard",
+}
+"""What a run leaves, and nothing half-written beside."""
+
+
 def assert_same_state(one: Path, other: Path) -> None:
     """Epoch, step, best figure, weights, optimizer and everything else that is kept."""
     (facts, arrays), (other_facts, other_arrays) = state(one), state(other)

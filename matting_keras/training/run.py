@@ -24,7 +24,7 @@ from matting_keras.training.setup import Setup, checked_loss, seeded, set_up
 from matting_keras.training.tensorboard import watchers
 
 FILES = ("best.keras", "config.yaml", "last.keras", "log.csv", "run.json", "state.npz")
-"""What a run writes again and again, beside TensorBoard's files."""
+"""What a run writes, beside TensorBoard's files."""
 
 
 def train(config: RunConfig) -> Path | None:

@@ -13,28 +13,8 @@ import pytest
 
 from matting_keras.inference import studio
 from matting_keras.media.video import Frame, VideoWriter
+from tests.cameras import FakeCamera
 from tests.films import facts, picture
-
-
-class FakeCamera:
-    """A camera of five frames; the tests' machine has none."""
-
-    size, fps, count, sound, gone = (34, 48), 10.0, 0, (), False
-    time_base = Fraction(1, 1000)
-    frames = 5
-
-    def __init__(self, index: int):
-        self.path = f"camera {index}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def events(self):
-        for number in range(self.frames):
-            yield Frame(np.full((34, 48, 3), 200, np.uint8), number / Fraction(7), Fraction(1, 10))
 
 
 def test_a_camera_without_a_screen_records_a_file(demo, monkeypatch):

@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
+from subprocess import DEVNULL, PIPE, Popen
 
 import numpy as np
 import pytest
 from PIL import ImageGrab
 
+from tests.places import ROOT
+
 TEAL = (0, 128, 128)
 
 FILM_THEN_CAMERA = """
-from fractions import Fraction
-
-import numpy as np
-
 from matting_keras.inference import studio
-from matting_keras.media.video import Frame
 from matting_keras.media.video.container import pyav
+from tests.cameras import FakeCamera
 
-class Camera:
-    size, fps, gone = (240, 320), 10.0, False
-    time_base = Fraction(1, 1000)
-
-    def __init__(self, index):
-        self.path = f"camera {index}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def events(self):
-        frame = np.full((240, 320, 3), 200, np.uint8)
-        for number in range(100_000):
-            yield Frame(frame, Fraction(number, 10), Fraction(1, 10))
+class Camera(FakeCamera):
+    size, frames = (240, 320), 100_000
 
 pyav()  # as a program does that has read a film before
 studio.Camera = Camera
@@ -54,7 +37,7 @@ def screen():
         pytest.skip("a window needs a screen, and Xvfb, which makes one up, is not installed")
     reading, writing = os.pipe()
     words = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp"]
-    with subprocess.Popen(words, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
+    with Popen(words, pass_fds=[writing], stderr=DEVNULL) as server:
         os.close(writing)
         with open(reading) as answer:
             number = answer.readline().strip()
@@ -74,7 +57,7 @@ def test_a_window_opens_though_a_film_was_read_before(screen):
     # whether the window appears or the process hangs, deaf to every signal but SIGKILL.
     surroundings = {**os.environ, "DISPLAY": screen, "QT_QPA_PLATFORM": "xcb"}
     program = [sys.executable, "-c", FILM_THEN_CAMERA]
-    with subprocess.Popen(program, env=surroundings, stderr=subprocess.PIPE) as demo:
+    with Popen(program, cwd=ROOT, env=surroundings, stderr=PIPE) as demo:
         try:
             until = time.monotonic() + 60
             while not (seen := teal_on(screen)) and time.monotonic() < until:

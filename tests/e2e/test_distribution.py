@@ -17,7 +17,7 @@ from matting_keras.training.command import read_config
 from matting_keras.training.local_workers import free_ports
 from matting_keras.training.photos import gather
 from tests.places import ROOT
-from tests.run_folders import CLOSE, assert_same_log, assert_same_state, log
+from tests.run_folders import CLOSE, FILES, assert_same_log, assert_same_state, log
 from tests.survivor import CONFIGS
 
 TINY = [
@@ -26,15 +26,6 @@ TINY = [
 ]
 STILL = [*TINY, "arch=still", "recipe=likeunet", "trainer.average=0.9", "trainer.accumulate=2"]
 OFTEN = "trainer.checkpoint_minutes=1e-9"
-FILES = {
-    "best.keras",
-    "config.yaml",
-    "last.keras",
-    "log.csv",
-    "run.json",
-    "state.npz",
-    "tensorboard",
-}
 PATIENCE = 500
 """Seconds for what takes ten on an idle machine."""
 

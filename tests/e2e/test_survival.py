@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.places import ROOT
-from tests.run_folders import assert_same_run
+from tests.run_folders import FILES, assert_same_run
 
 TINY = ["data=tiny", "trainer=smoke", "data.area=4096", "data.synthetic=40"]
 # Everything that has a state: averages, gradients added up, momenta, norms, dropout, a schedule.
@@ -52,16 +52,7 @@ def survive(moments: list[str], words: list[str], output: Path) -> None:
 def assert_same(one: Path, other: Path) -> None:
     """Everything that two runs left is the same, but for what a clock says."""
     assert_same_run(one, other)
-    names = {
-        "best.keras",
-        "config.yaml",
-        "last.keras",
-        "log.csv",
-        "run.json",
-        "state.npz",
-        "tensorboard",
-    }
-    assert {path.name for path in other.iterdir()} == names, "nothing half-written stays"
+    assert {path.name for path in other.iterdir()} == FILES, "nothing half-written stays"
 
 
 def test_a_run_that_dies_over_and_over_comes_to_the_same_result(tmp_path):
