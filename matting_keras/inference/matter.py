@@ -12,7 +12,7 @@ import numpy as np
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
 from matting_keras.inference.heap import keep_freed_memory
-from matting_keras.inference.largest import Largest
+from matting_keras.inference.parts import PARTS, Parts
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.refine import METHODS
 from matting_keras.inference.runtimes import READS, open_runtime
@@ -21,10 +21,10 @@ from matting_keras.media.images import Photo, Source, to_photo
 if TYPE_CHECKING:
     import keras
 
+    from matting_keras.weights.presets import Preset
+
 AREA = 320 * 256
 """Pixels on the network's input where neither the caller nor the file says."""
-
-PARTS = ("all", "largest")
 
 AREA_KEY = "matting_keras.area"
 """Under this name an exported file says at which area it works best."""
@@ -41,13 +41,17 @@ class Matter:
         threads: that the engine computes with; None leaves that to the engine.
         refine: "guided" draws the alpha's edges from the full-size picture (see
             `refine.refine_alpha`); "off" enlarges the network's alpha bilinearly.
-        parts: "all"; or "largest", without what is not joined to the largest part: people further
-            back, stray spots, but also a hand that something covers at the wrist.
+        parts: "sure", without what the network is nowhere certain of, such as a chair in an empty
+            room; "largest", without what is not joined to the largest part: people further back,
+            stray spots, but also a hand that something covers at the wrist; "all". None takes
+            "sure" for shipped weights and "all" for others: one that has learned for minutes is
+            certain of nothing.
 
     Attributes:
         runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,
             "CPU" or "GPU".
         area: as above, settled.
+        parts: as above, settled.
         refine: as above.
 
     Raises:
@@ -68,20 +72,22 @@ class Matter:
         area: int | None = None,
         threads: int | None = None,
         refine: str = "guided",
-        parts: str = "all",
+        parts: str | None = None,
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
         if refine not in METHODS:
             raise InputError(f"no way to refine {refine!r}; there are {', '.join(METHODS)}.")
-        if parts not in PARTS:
+        if parts not in (None, *PARTS):
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
         self.refine = refine
         keep_freed_memory()
         self.runtime = open_runtime(_find(model, runtime), runtime, threads)
-        if parts == "largest":
-            self.runtime = Largest(self.runtime)
-        self.area = area or _told(self.runtime.metadata) or _area(model)
+        shipped = _shipped(model)
+        self.parts = parts or ("sure" if shipped else "all")
+        if self.parts != "all":
+            self.runtime = Parts(self.runtime, self.parts)
+        self.area = area or _told(self.runtime.metadata) or (shipped.area if shipped else AREA)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.
@@ -134,12 +140,15 @@ def _told(metadata: dict[str, str]) -> int:
     return int(text) if text.isdecimal() and int(text) <= LARGEST_SIDE**2 else 0
 
 
-def _area(model: str | os.PathLike | keras.Model) -> int:
-    if not isinstance(model, (str, os.PathLike)) or not _is_preset(Path(model)):
-        return AREA
-    from matting_keras.weights.presets import area
+def _shipped(model: str | os.PathLike | keras.Model) -> Preset | None:
+    """What is known of weights that travel with the package, given by their name or their file."""
+    if not isinstance(model, (str, os.PathLike)):
+        return None
+    from matting_keras.weights.presets import PRESETS, folder
 
-    return area(str(model))
+    path = Path(model)
+    ours = _is_preset(path) or path.resolve().parent == folder().resolve()
+    return PRESETS.get(path.stem) if ours else None
 
 
 def _is_preset(path: Path) -> bool:

@@ -65,10 +65,20 @@ def parser() -> argparse.ArgumentParser:
 
 def add_finding(command: argparse.ArgumentParser) -> None:
     """Add how a person is found and cleaned, which all commands have that cut out."""
-    command.add_argument(
+    parts = command.add_mutually_exclusive_group()
+    parts.add_argument(
         "--largest",
-        action="store_true",
+        dest="parts",
+        action="store_const",
+        const="largest",
         help="only the largest person, and nothing that is not joined to it",
+    )
+    parts.add_argument(
+        "--all-parts",
+        dest="parts",
+        action="store_const",
+        const="all",
+        help="also what a shipped network finds, but is nowhere certain of",
     )
     command.add_argument(
         "--area",
@@ -99,8 +109,7 @@ def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "aut
     Raises:
         InputError: as `Matter` does.
     """
-    parts = "largest" if options.largest else "all"
-    return Matter(weights, runtime, options.area, parts=parts)
+    return Matter(weights, runtime, options.area, parts=options.parts)
 
 
 def network(options: argparse.Namespace) -> str | Path:

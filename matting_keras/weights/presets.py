@@ -79,12 +79,6 @@ def find(name: str, suffix: str = ".onnx") -> Path:
     return path
 
 
-def area(name: str) -> int:
-    """The input size, in pixels, at which a preset does best."""
-    find(name)
-    return PRESETS[name].area
-
-
 def size(name: str) -> int:
     """Bytes of a preset's .onnx file, the one that runs."""
     return find(name, ".onnx").stat().st_size

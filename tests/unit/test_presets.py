@@ -10,7 +10,7 @@ from matting_keras import Matter, build
 from matting_keras.errors import InputError
 from matting_keras.export import describe, verify
 from matting_keras.weights.files import load
-from matting_keras.weights.presets import PRESETS, area, find
+from matting_keras.weights.presets import PRESETS, find
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -39,7 +39,7 @@ def test_built_with_its_weights(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_finds_the_people_of_the_samples(name, samples):
     matter = Matter(name)
-    assert matter.area == area(name)
+    assert matter.area == PRESETS[name].area
     astronaut, hopper = matter.batch([samples / "astronaut.png", samples / "grace_hopper.jpg"])
     assert astronaut[100:160, 190:250].mean() > 0.98, "the face"
     assert astronaut[:60, :120].mean() < 0.05, "the flag behind her"

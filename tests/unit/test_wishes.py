@@ -15,8 +15,8 @@ from PIL import Image
 from matting_keras import Matter, cli, composite
 from matting_keras.errors import InputError
 from matting_keras.inference import studio
-from matting_keras.inference.largest import Largest, largest
 from matting_keras.inference.options import finder, parser
+from matting_keras.inference.parts import Parts, largest
 from matting_keras.media.images import read_alpha, read_photo
 from matting_keras.media.kinds import kind_of
 from matting_keras.media.video import VideoReader
@@ -187,7 +187,7 @@ def test_only_the_largest_person(demo, tmp_path, tiny_onnx):
     np.testing.assert_allclose(one[:, :48], both[:, :48], atol=0.01)
     assert demo("a.png", "--largest", "--output", "o.png") == 0
     assert read_alpha("o.png")[50, 80] == 0
-    with pytest.raises(InputError, match="no parts 'one'; there are all, largest"):
+    with pytest.raises(InputError, match="no parts 'one'; there are sure, largest, all"):
         Matter(tiny_onnx, parts="one")
 
 
@@ -203,7 +203,7 @@ def test_loose_hair_stays_with_the_person_it_is_near_to():
 
 def test_what_is_no_alpha_comes_to_whoever_complains():
     wrong = SimpleNamespace(name="", device="", metadata={}, run=lambda batch: np.zeros((1, 2)))
-    assert Largest(wrong).run(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 2)
+    assert Parts(wrong, "sure").run(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 2)
 
 
 def test_a_gpu_that_is_left_aside_is_told(tiny_onnx, monkeypatch, caplog):
