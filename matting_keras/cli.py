@@ -212,6 +212,13 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
         "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
     )
     command.add_argument("--area", type=int, help="input height times width, in pixels")
+    command.add_argument(
+        "--all-parts",
+        dest="parts",
+        action="store_const",
+        const="all",
+        help="also what a shipped network finds, but is nowhere certain of",
+    )
     command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
@@ -230,7 +237,8 @@ def _evaluate(flags: argparse.Namespace) -> None:
             "nothing to evaluate: name weights, a folder after --predictions, or a file after "
             "--peer."
         )
-    options = {"people": flags.people, "area": flags.area, "edges": flags.grad}
+    shared = ("people", "area", "parts")
+    options = {name: getattr(flags, name) for name in shared} | {"edges": flags.grad}
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]
     done = []

@@ -104,6 +104,7 @@ def evaluate(
     change: str | None = None,
     fraction: float = 0.1,
     area: int | None = None,
+    parts: str | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -123,6 +124,7 @@ def evaluate(
         change: a key of `changes.CHANGES`, by which photos are made worse first.
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
+        parts: of the alpha, as for `Matter`; of no concern to peers and folders.
         quiet: no progress bar.
 
     Raises:
@@ -135,7 +137,7 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    predict, area = _predictor(model, samples, peer, area)
+    predict, area = _predictor(model, samples, peer, area, parts)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image, alpha = samples[index].read()
@@ -230,7 +232,11 @@ def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike) -> No
 
 
 def _predictor(
-    model: str | os.PathLike, samples: Sequence[Sample], peer: bool, area: int | None
+    model: str | os.PathLike,
+    samples: Sequence[Sample],
+    peer: bool,
+    area: int | None,
+    parts: str | None,
 ) -> tuple[Predict, int | None]:
     """What gives a photo's matte, and the pixels on its input."""
     if peer:
@@ -239,7 +245,7 @@ def _predictor(
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None
     try:
-        matter = Matter(model, area=area)
+        matter = Matter(model, area=area, parts=parts)
     except InputError as error:
         raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area

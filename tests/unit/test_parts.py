@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from matting_keras import Matter
+from matting_keras import Matter, cli
 from matting_keras.inference.parts import Parts, sure
 from matting_keras.weights.presets import find
 
@@ -61,3 +62,16 @@ def test_shipped_networks_are_held_to_what_they_are_sure_of(tiny_onnx):
         assert matter.parts == "sure" and isinstance(matter.runtime, Parts)
     assert Matter("dark-light", parts="all").parts == "all"
     assert Matter(tiny_onnx).parts == "all"
+
+
+def test_what_it_takes_off_can_be_measured(tmp_path, capsys):
+    rows, columns = np.mgrid[:96, :128]
+    ball = np.hypot(rows - 50, columns - 64) < 30  # a pale ball on the floor is no person
+    Image.fromarray(np.where(ball, 200, rows + 60).astype(np.uint8)).save(tmp_path / "room.png")
+    found = []
+    for words in ([], ["--all-parts"]):
+        asked = ["evaluate", "dark-light", "--data", str(tmp_path), "--people", "none", *words]
+        assert cli.main(asked) == 0
+        row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("dark-light "))
+        found.append(float(row.split()[2]))
+    assert found[0] == 0 < found[1]
