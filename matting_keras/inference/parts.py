@@ -20,13 +20,13 @@ CERTAIN = 0.97
 """Networks say more than this of faces and chests, seldom of a chair they take for a person."""
 
 SHARE = 0.05
-"""Of a part's core, that must be certain; of people that training held back the least is 0.11."""
+"""Of a part's core, that must be certain (benchmarks/README.md, certainty, has what others do)."""
 
 GAP = 64
 """Parts nearer to each other than the picture's longer side over this are one."""
 
 
-def sure(alpha: np.ndarray) -> np.ndarray:
+def sure(alpha: np.ndarray, certain: float = CERTAIN, share: float = SHARE) -> np.ndarray:
     """Drop the parts of an alpha in which a network is certain of next to nothing.
 
     A network is certain of people, but for their edges; of what it takes for one in an empty room
@@ -34,6 +34,8 @@ def sure(alpha: np.ndarray) -> np.ndarray:
 
     Args:
         alpha: float32 (height, width) in 0..1, as the network gave it.
+        certain: an alpha above this is.
+        share: of a part's core, that must be certain, 0..1.
 
     Returns:
         The same with 0 where an unsure part is nearest, so all 0 where no part is sure; unchanged
@@ -50,9 +52,8 @@ def sure(alpha: np.ndarray) -> np.ndarray:
     reach = max(alpha.shape) // GAP | 1
     there = cv2.dilate((alpha > FAINT).astype(np.uint8), np.ones((reach, reach), np.uint8))
     count, labels = cv2.connectedComponents(there, connectivity=8)
-    certain = np.bincount(labels[alpha > CERTAIN], minlength=count)
-    core = np.bincount(labels[alpha > INSIDE], minlength=count)
-    kept = certain > SHARE * core
+    core, known = (np.bincount(labels[alpha > x], minlength=count) for x in (INSIDE, certain))
+    kept = known > share * core
     if not kept.any():
         return np.zeros_like(alpha)
     dropped = ~kept
