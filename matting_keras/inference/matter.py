@@ -36,7 +36,8 @@ class Matter:
     Args:
         model: a preset's name, a .onnx, .keras, .tflite or OpenVINO .xml file, or a Keras model.
         runtime: "auto" (onnxruntime for presets), "onnxruntime", "openvino", "litert", "keras".
-        area: pixels on the network's input; None takes what the file says, else 320 x 256.
+        area: pixels on the network's input; None takes what is best for shipped weights, else what
+            the file says, else 320 x 256.
             More finds finer hair and costs time in proportion.
         threads: that the engine computes with; None leaves that to the engine.
         refine: "guided" draws the alpha's edges from the full-size picture (see
@@ -87,7 +88,8 @@ class Matter:
         self.parts = parts or ("sure" if shipped else "all")
         if self.parts != "all":
             self.runtime = Parts(self.runtime, self.parts)
-        self.area = area or _told(self.runtime.metadata) or (shipped.area if shipped else AREA)
+        own = shipped.area if shipped else _told(self.runtime.metadata)
+        self.area = area or own or AREA
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.

@@ -41,8 +41,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
         sha256={
-            ".keras": "b48d92731b1de0ab21b7d66c76b8a0e328964021d4a8fc0aedc2f366f3142ac5",
-            ".onnx": "2dea2d2582f1e0efcfcb8826fb496743a06d81d1a5e528a544e43239b19ec368",
+            ".keras": "4fd42eceda4237151705c8360d08da738e75ff70cb3494f1453f87fb0a2289e2",
+            ".onnx": "001df0e0dca73eceb5772f53d4a229eb7cf1c90389ed13c5a9a0f5d55d1e0c32",
         },
     ),
     "night-lite": Preset(
@@ -52,6 +52,15 @@ PRESETS: dict[str, Preset] = {
         sha256={
             ".keras": "85ff83c2d0ca68f279574c894855073e81322ba27ee4d545c01fe726adf86fc6",
             ".onnx": "ef7a263a05aa8f71e7944f02a71e9e70191aa03e2481b527f49cffaa260e87f5",
+        },
+    ),
+    "night": Preset(
+        licence=RESEARCH,
+        data=f"{POOLS}, from night-lite",
+        area=288 * 256,
+        sha256={
+            ".keras": "631b0608c6bf75538b7e636b11a926671d8de30300b897f9adf8a68adccc7e07",
+            ".onnx": "435d714f03ad4411f4ec2c9876dae72fa0f19f3d13466dbf9d12a26801713b42",
         },
     ),
 }
