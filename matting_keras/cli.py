@@ -178,6 +178,7 @@ def _convert(flags: argparse.Namespace) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     from matting_keras.changes import CHANGES
+    from matting_keras.inference.parts import PARTS, PARTS_HELP
 
     command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
     command.add_argument(
@@ -212,13 +213,7 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
         "--grad", action="store_true", help="Grad and Conn on hard masks too, whose steps they see"
     )
     command.add_argument("--area", type=int, help="input height times width, in pixels")
-    command.add_argument(
-        "--all-parts",
-        dest="parts",
-        action="store_const",
-        const="all",
-        help="also what a shipped network finds, but is nowhere certain of",
-    )
+    command.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 

@@ -96,11 +96,11 @@ def quantize(
         raise InputError(f"{output}: is the network itself; give another name.")
     network = _float_network(source)
     chosen = _chosen(Path(pictures))
-    matter = Matter(source, "onnxruntime", area, refine="off")
+    matter = Matter(source, "onnxruntime", area, refine="off", parts="all")
     calibration = [path for i, path in enumerate(chosen) if i % CHECKED]
     with atomic_path(output) as path:
         _write(network, _inputs(calibration, matter.area), path)
-        small = Matter(path, "onnxruntime", matter.area, refine="off")
+        small = Matter(path, "onnxruntime", matter.area, refine="off", parts="all")
         changes = {
             picture.name: float(np.abs(matter(picture) - small(picture)).mean())
             for picture in chosen[::CHECKED]

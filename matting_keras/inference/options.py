@@ -8,6 +8,7 @@ from pathlib import Path
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.matter import AREA, Matter
+from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
 from matting_keras.media.decode import MAX_PIXELS
@@ -73,13 +74,7 @@ def add_finding(command: argparse.ArgumentParser) -> None:
         const="largest",
         help="only the largest person, and nothing that is not joined to it",
     )
-    parts.add_argument(
-        "--all-parts",
-        dest="parts",
-        action="store_const",
-        const="all",
-        help="also what a shipped network finds, but is nowhere certain of",
-    )
+    parts.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     command.add_argument(
         "--area",
         type=int,

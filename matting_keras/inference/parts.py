@@ -10,6 +10,11 @@ from matting_keras.media.opencv import opencv
 
 PARTS = ("sure", "largest", "all")
 
+PARTS_HELP = (
+    "sure: without what the network is nowhere certain of, as shipped weights are used; largest: "
+    "only the largest; all: as other weights are used"
+)
+
 INSIDE = 0.5
 """An alpha above this is a part's core; what is softer belongs to the core nearest to it."""
 

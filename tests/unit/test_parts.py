@@ -69,7 +69,7 @@ def test_what_it_takes_off_can_be_measured(tmp_path, capsys):
     ball = np.hypot(rows - 50, columns - 64) < 30  # a pale ball on the floor is no person
     Image.fromarray(np.where(ball, 200, rows + 60).astype(np.uint8)).save(tmp_path / "room.png")
     found = []
-    for words in ([], ["--all-parts"]):
+    for words in ([], ["--parts", "all"]):
         asked = ["evaluate", "dark-light", "--data", str(tmp_path), "--people", "none", *words]
         assert cli.main(asked) == 0
         row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("dark-light "))
