@@ -12,7 +12,7 @@ from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
 from matting_keras.media.decode import MAX_PIXELS
-from matting_keras.weights.presets import GRAY_TWINS
+from matting_keras.weights.presets import GRAY_TWINS, PRESETS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,4 +120,10 @@ def network(options: argparse.Namespace) -> str | Path:
     name = options.arch or "dark-light"
     if options.gray and name not in GRAY_TWINS and name not in GRAY_TWINS.values():
         raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY_TWINS)} have.")
-    return GRAY_TWINS.get(name, name) if options.gray else name
+    twin = GRAY_TWINS.get(name, name) if options.gray else name
+    if twin != name and twin not in PRESETS:
+        raise InputError(
+            f"--gray: {twin}, the gray twin of {name}, is not shipped; leave --gray out, or take "
+            "--arch night-lite."
+        )
+    return twin

@@ -15,7 +15,7 @@ from PIL import Image
 from matting_keras import Matter, cli, composite
 from matting_keras.errors import InputError
 from matting_keras.inference import studio
-from matting_keras.inference.options import finder, parser
+from matting_keras.inference.options import finder, network, parser
 from matting_keras.inference.parts import Parts, largest
 from matting_keras.media.images import read_alpha, read_photo
 from matting_keras.media.kinds import kind_of
@@ -189,6 +189,12 @@ def test_only_the_largest_person(demo, tmp_path, tiny_onnx):
     assert read_alpha("o.png")[50, 80] == 0
     with pytest.raises(InputError, match="no parts 'one'; there are sure, largest, all"):
         Matter(tiny_onnx, parts="one")
+
+
+def test_a_gray_twin_that_is_not_shipped_is_named():
+    asked = parser().parse_args(["a.png", "--arch", "night", "--gray"])
+    with pytest.raises(InputError, match="dark, the gray twin of night, is not shipped; leave"):
+        network(asked)
 
 
 def test_loose_hair_stays_with_the_person_it_is_near_to():
