@@ -14,7 +14,7 @@ SMALL = {"fcn8s": {"fully_connected": 64}}
 def lively(name: str, seed: int = 0, **options) -> keras.Model:
     """A network with non-trivial BatchNormalization statistics, biases and gammas."""
     keras.utils.set_random_seed(seed)
-    model = build(name, **SMALL.get(name, {}), **options)
+    model = awake(build(name, **SMALL.get(name, {}), **options))
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if weight.name.endswith("bias"):
@@ -32,6 +32,15 @@ def lively(name: str, seed: int = 0, **options) -> keras.Model:
     _see_a_batch(model, norms)
     for norm in norms:
         norm.moving_variance.assign(norm.moving_variance * rng.uniform(0.7, 1.4, norm.gamma.shape))
+    return model
+
+
+def awake(model: keras.Model) -> keras.Model:
+    """Small random scores in FCN-8s, whose own start at zero: nothing beneath them would count."""
+    for layer in model.layers:
+        if layer.name.startswith("score_"):
+            draw = keras.initializers.RandomNormal(stddev=5e-3, seed=1)
+            layer.kernel.assign(draw(layer.kernel.shape))
     return model
 
 

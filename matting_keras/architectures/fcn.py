@@ -97,7 +97,11 @@ def _wide(x, filters: int, kernel_size: int, name: str):
 
 
 def _score(x, classes: int, name: str):
-    return layers.Conv2D(classes, 1, name=name)(x)
+    """Starts at zero, as in the paper (section 4.3).
+
+    VGG's values are in the hundreds: random scores of them leave the sigmoid no slope.
+    """
+    return layers.Conv2D(classes, 1, kernel_initializer="zeros", name=name)(x)
 
 
 def _doubled(x, classes: int, step: int, name: str):
