@@ -117,7 +117,8 @@ def build(
         asymmetric: learn its square convolutions as asymmetric blocks, to be fused after training.
         branch_norm: give each branch of those blocks its own BatchNormalization.
         original: build the published form instead of ours, to hold its weights unchanged.
-        weights: None for random weights, "default" for the shipped ones, or a .keras file.
+        weights: None for random weights, "default" for the shipped ones of that name, another
+            preset's name, such as "dark-light-clean", or a .keras file.
         **options: of that network alone. U²-Net and MODNet take `training=True` for the outputs
             that only training needs; see `architectures.u2net.u2net`, `modnet.modnet` and
             `fcn.fcn8s` for the others.

@@ -54,7 +54,7 @@ def load(source: str | os.PathLike) -> keras.Model:
 
 
 def save(model: keras.Model, path: str | os.PathLike) -> None:
-    """Write a model to a .keras file atomically, in float32 and without its optimizer.
+    """Write a model to a .keras file atomically, in float32, compressed, without its optimizer.
 
     Keras 3.15 writes the optimizer's slots whatever `include_optimizer` says; they are three
     times the weights.
@@ -62,6 +62,21 @@ def save(model: keras.Model, path: str | os.PathLike) -> None:
     plain = detached(model)
     with atomic_path(path) as temporary:
         plain.save(temporary)
+        _compress(temporary)
+
+
+def _compress(path: Path) -> None:
+    """Deflate a zip file's members, which Keras stores as they are: a fifth less.
+
+    Higher levels than this gain another hundredth, for twice the time.
+    """
+    with (
+        atomic_path(path) as smaller,
+        zipfile.ZipFile(path) as stored,
+        zipfile.ZipFile(smaller, "w") as archive,
+    ):
+        for member in stored.infolist():
+            archive.writestr(member, stored.read(member), zipfile.ZIP_DEFLATED, 3)
 
 
 def check_finite(model: keras.Model, where: str) -> None:

@@ -20,12 +20,14 @@ class Preset:
     """Shipped weights.
 
     Attributes:
+        architecture: the network whose weights they are, a key of `ARCHITECTURES`.
         licence: of the weights.
         data: the pools they were trained on.
         area: input height times width, in pixels, at which they do best.
         sha256: of each file, by suffix.
     """
 
+    architecture: str
     licence: str
     data: str
     area: int
@@ -33,34 +35,48 @@ class Preset:
 
 
 RESEARCH = "research use: the rights of the training photos are not known"
+CLEAN = "any use: MIT, learned from photos under free licences alone"
 POOLS = "EG1800, CCP, FRL, voteview and pixabay over free backgrounds"
 
 PRESETS: dict[str, Preset] = {
     "dark-light": Preset(
+        architecture="dark-light",
         licence=RESEARCH,
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
         sha256={
-            ".keras": "4fd42eceda4237151705c8360d08da738e75ff70cb3494f1453f87fb0a2289e2",
+            ".keras": "52bd7d5e11db2532a279597366fc21ad50f284bdff06f1c90e3c212eeff6d7a6",
             ".onnx": "001df0e0dca73eceb5772f53d4a229eb7cf1c90389ed13c5a9a0f5d55d1e0c32",
         },
     ),
     "night-lite": Preset(
+        architecture="night-lite",
         licence=RESEARCH,
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
         sha256={
-            ".keras": "85ff83c2d0ca68f279574c894855073e81322ba27ee4d545c01fe726adf86fc6",
+            ".keras": "0e41627b774c65f2dd4634d421409cfc194bd7f77b9e74c9693c577c9ce8b7da",
             ".onnx": "ef7a263a05aa8f71e7944f02a71e9e70191aa03e2481b527f49cffaa260e87f5",
         },
     ),
     "night": Preset(
+        architecture="night",
         licence=RESEARCH,
         data=f"{POOLS}, from night-lite",
         area=288 * 256,
         sha256={
-            ".keras": "631b0608c6bf75538b7e636b11a926671d8de30300b897f9adf8a68adccc7e07",
+            ".keras": "2a4d18950a8f6371174e1e2e3c81ced73ed6a027b0ca712da139e67c8f162a80",
             ".onnx": "435d714f03ad4411f4ec2c9876dae72fa0f19f3d13466dbf9d12a26801713b42",
+        },
+    ),
+    "dark-light-clean": Preset(
+        architecture="dark-light",
+        licence=CLEAN,
+        data="FRL, voteview and pixabay over free wallpapers, from random weights",
+        area=256 * 192,
+        sha256={
+            ".keras": "cf3474f14d16e83f1a4c9fcb352cd834b22a694f6d8e0b8ce88802f28e143931",
+            ".onnx": "28c213803c2f4619e1e17b9c8a52fd3e6dfc2fd55741bd3972fc544050cf6b8e",
         },
     ),
 }
@@ -86,6 +102,11 @@ def find(name: str, suffix: str = ".onnx") -> Path:
     if not path.is_file():
         raise InputError(f"{path}: missing from this installation; install matting-keras again.")
     return path
+
+
+def of(architecture: str) -> list[str]:
+    """The presets that are weights of a network, by name."""
+    return [name for name, preset in PRESETS.items() if preset.architecture == architecture]
 
 
 def size(name: str) -> int:

@@ -26,12 +26,13 @@ def test_exported_file_is_the_trained_network(name):
     differences = verify(load(name), find(name), "onnx")
     assert max(differences.values()) <= 3e-5  # float32 through Night's 1.8 million weights
     assert find(name, ".json").read_text(encoding="utf-8") == describe(load(name))
-    assert json.loads(find(name, ".json").read_text())["architecture"] == name
+    assert json.loads(find(name, ".json").read_text())["architecture"] == PRESETS[name].architecture
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_built_with_its_weights(name):
-    model, trained = build(name, weights="default", asymmetric=True), load(name)
+    model = build(PRESETS[name].architecture, weights=name, asymmetric=True)
+    trained = load(name)
     for ours, theirs in zip(model.weights, trained.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
@@ -42,9 +43,15 @@ def test_finds_the_people_of_the_samples(name, samples):
     assert matter.area == PRESETS[name].area
     astronaut, hopper = matter.batch([samples / "astronaut.png", samples / "grace_hopper.jpg"])
     assert astronaut[100:160, 190:250].mean() > 0.98, "the face"
-    assert astronaut[:60, :120].mean() < 0.1, "the flag behind her, of which Night leaves some"
+    assert astronaut[:60, :120].mean() < 0.15, "the flag behind her, of which Night leaves some"
     assert hopper[180:280, 220:300].mean() > 0.98, "the face"
     assert hopper[:80, :100].mean() < 0.05, "the wall behind her"
+
+
+def test_the_default_weights_are_those_of_the_networks_name():
+    model, trained = build("dark-light", weights="default", asymmetric=True), load("dark-light")
+    for ours, theirs in zip(model.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def test_unknown_preset():

@@ -1,4 +1,5 @@
 import os
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -110,6 +111,13 @@ def test_only_the_model_is_saved_not_its_training(tmp_path):
     again = load(tmp_path / "model.keras")
     assert not again.compiled
     assert {layer.compute_dtype for layer in again.layers} == {"float32"}
+
+
+def test_files_are_compressed(tmp_path):
+    save(build("dark-light", asymmetric=True), tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        members = archive.infolist()
+    assert all(m.compress_size < m.file_size for m in members if m.file_size > 1000)
 
 
 def test_truncated_file(tmp_path):
