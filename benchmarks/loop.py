@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 def measured(flags: argparse.Namespace, engine: str) -> dict:
     """Run the loop in this process: frames a second, what a frame costs, how memory grows."""
     width, height = map(int, flags.size.split("x"))
-    matter = Matter(flags.model, engine, flags.area)
+    matter = Matter(flags.model, engine, flags.area, mirror=False)
     scene, behind = portrait(height, width), SAMPLES / "astronaut.png"
     marks, memory = [], []
     frames = moving(scene, flags.warmup + flags.frames)
@@ -113,7 +113,9 @@ def measured(flags: argparse.Namespace, engine: str) -> dict:
         "median_ms": median(spans[:, 0]) * 1000,
         "p95_ms": p95(spans[:, 0]) * 1000,
         "processor_ms": processor * 1000,
-        "stages_ms": stages(Matter(flags.model, engine, flags.area, threads=1), scene, picture),
+        "stages_ms": stages(
+            Matter(flags.model, engine, flags.area, threads=1, mirror=False), scene, picture
+        ),
         "worked_on": worked_on(matter, scene),
         "memory_mb": memory[0] / 1e6,
         "growth_mb": (max(memory) - memory[0]) / 1e6,

@@ -178,6 +178,7 @@ def _convert(flags: argparse.Namespace) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     from matting_keras.changes import CHANGES
+    from matting_keras.inference.mirrored import MIRROR_HELP
     from matting_keras.inference.parts import PARTS, PARTS_HELP
 
     command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
@@ -214,6 +215,11 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--area", type=int, help="input height times width, in pixels")
     command.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
+    command.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help=f"{MIRROR_HELP}; peers only when it is said",
+    )
     command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
@@ -232,7 +238,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
             "nothing to evaluate: name weights, a folder after --predictions, or a file after "
             "--peer."
         )
-    shared = ("people", "area", "parts")
+    shared = ("people", "area", "parts", "mirror")
     options = {name: getattr(flags, name) for name in shared} | {"edges": flags.grad}
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]
@@ -307,18 +313,17 @@ def _info(flags: argparse.Namespace) -> None:
         return
     from matting_keras.architectures.registry import ARCHITECTURES, build
     from matting_keras.complexity import counts
-    from matting_keras.weights.presets import PRESETS, size
+    from matting_keras.weights.presets import PRESETS, of, size
 
     print(f"{'':12}{'':8}multiply-accumulates   weights")
     print(f"{'network':12}{'parameters':>11}{'at 256²':>10}{'at 512²':>10}   shipped")
     for name, architecture in ARCHITECTURES.items():
         parameters, small, large = architecture.counts or counts(build(name))
-        preset = PRESETS.get(name)
-        shipped = "none"
-        if preset:
-            shipped = f"{size(name) / 1e6:.1f} MB; {preset.licence}; from {preset.data}"
+        shipped = ", ".join(of(name)) or "none"
         print(f"{name:12}{parameters:11,}{small / 1e9:8.2f} G{large / 1e9:8.2f} G   {shipped}")
         print(f"{'':12}{architecture.summary}", flush=True)
+    for name, preset in PRESETS.items():
+        print(f"\n{name}: {size(name) / 1e6:.1f} MB; {preset.licence}.\n  From {preset.data}.")
 
 
 if __name__ == "__main__":

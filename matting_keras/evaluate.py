@@ -105,6 +105,7 @@ def evaluate(
     fraction: float = 0.1,
     area: int | None = None,
     parts: str | None = None,
+    mirror: bool | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -125,6 +126,7 @@ def evaluate(
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
         parts: of the alpha, as for `Matter`; of no concern to peers and folders.
+        mirror: look at each photo twice, as for `Matter`; None looks at it once for peers.
         quiet: no progress bar.
 
     Raises:
@@ -137,7 +139,7 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    predict, area = _predictor(model, samples, peer, area, parts)
+    predict, area = _predictor(model, samples, peer, area, parts, mirror)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image, alpha = samples[index].read()
@@ -237,18 +239,27 @@ def _predictor(
     peer: bool,
     area: int | None,
     parts: str | None,
+    mirror: bool | None,
 ) -> tuple[Predict, int | None]:
     """What gives a photo's matte, and the pixels on its input."""
     if peer:
         network = Peer(model)
-        return lambda sample, image: network(image), network.area
+        look = _twice(network) if mirror else network
+        return lambda sample, image: look(image), network.area
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None
     try:
-        matter = Matter(model, area=area, parts=parts)
+        matter = Matter(model, area=area, parts=parts, mirror=mirror)
     except InputError as error:
         raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area
+
+
+def _twice(network: Peer) -> Callable[[np.ndarray], np.ndarray]:
+    """The mean of what a peer finds in a picture and in its mirror image."""
+    return lambda image: (
+        (network(image) + network(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
+    )
 
 
 def _hinted(error: InputError, model: str | os.PathLike) -> InputError:

@@ -96,7 +96,7 @@ def quantize(
         raise InputError(f"{output}: is the network itself; give another name.")
     network = _float_network(source)
     chosen = _chosen(Path(pictures))
-    matter = Matter(source, "onnxruntime", area, refine="off", parts="all")
+    matter = Matter(source, "onnxruntime", area, refine="off", parts="all", mirror=False)
     calibration = [path for i, path in enumerate(chosen) if i % CHECKED]
     with atomic_path(output) as path:
         _write(network, _inputs(calibration, matter.area), path)

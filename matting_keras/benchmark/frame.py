@@ -85,7 +85,9 @@ def matters(subjects: Sequence[Subject]) -> dict[tuple[str, str], Matter]:
     for subject in subjects:
         area = None
         for runtime in subject.runtimes:
-            found[subject.name, runtime] = Matter(subject.files[runtime], runtime, area)
+            found[subject.name, runtime] = Matter(
+                subject.files[runtime], runtime, area, mirror=False
+            )
             area = found[subject.name, runtime].area
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.matter import AREA, Matter
+from matting_keras.inference.mirrored import MIRROR_HELP
 from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
@@ -76,6 +77,11 @@ def add_finding(command: argparse.ArgumentParser) -> None:
     )
     parts.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     command.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help=MIRROR_HELP,
+    )
+    command.add_argument(
         "--area",
         type=int,
         metavar="PIXELS",
@@ -104,7 +110,7 @@ def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "aut
     Raises:
         InputError: as `Matter` does.
     """
-    return Matter(weights, runtime, options.area, parts=options.parts)
+    return Matter(weights, runtime, options.area, parts=options.parts, mirror=options.mirror)
 
 
 def network(options: argparse.Namespace) -> str | Path:
