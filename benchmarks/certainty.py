@@ -30,7 +30,7 @@ SIDE = 256
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark as the command line says."""
     flags = parser().parse_args(arguments)
-    matter = Matter(flags.model, refine="off", parts="all")
+    matter = Matter(flags.model, refine="off", parts="all", looks=flags.looks)
     scenes = [alpha for alpha, _ in found(matter, backgrounds(flags.backgrounds))]
     people = [
         pair
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", nargs="+", required=True, help="of which people were held back")
     made.add_argument("--backgrounds", required=True, metavar="DIR", help="nobody in them")
     made.add_argument("--model", default="dark-light", help="preset or file of the network")
+    made.add_argument("--looks", type=int, choices=(1, 2), help="as photos (2) or films (1) get")
     made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     return made
 

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark as the command line says."""
     flags = parser().parse_args(arguments)
     warn_if_busy()
-    matter = Matter(flags.arch, mirror=False)
+    matter = Matter(flags.arch, looks=1)
     facts = {
         "benchmark": "flicker",
         "machine": machine("numpy", "opencv-python", "onnxruntime"),

@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 def measured(flags: argparse.Namespace, engine: str) -> dict:
     """Run the loop in this process: frames a second, what a frame costs, how memory grows."""
     width, height = map(int, flags.size.split("x"))
-    matter = Matter(flags.model, engine, flags.area, mirror=False)
+    matter = Matter(flags.model, engine, flags.area, looks=1)
     scene, behind = portrait(height, width), SAMPLES / "astronaut.png"
     marks, memory = [], []
     frames = moving(scene, flags.warmup + flags.frames)
@@ -114,7 +114,7 @@ def measured(flags: argparse.Namespace, engine: str) -> dict:
         "p95_ms": p95(spans[:, 0]) * 1000,
         "processor_ms": processor * 1000,
         "stages_ms": stages(
-            Matter(flags.model, engine, flags.area, threads=1, mirror=False), scene, picture
+            Matter(flags.model, engine, flags.area, threads=1, looks=1), scene, picture
         ),
         "worked_on": worked_on(matter, scene),
         "memory_mb": memory[0] / 1e6,

@@ -83,6 +83,13 @@ def _export_options(command: argparse.ArgumentParser) -> None:
         choices=("onnx", "saved_model", "keras", "litert", "openvino"),
     )
     command.add_argument("--output", required=True, metavar="PATH")
+    command.add_argument(
+        "--area",
+        type=int,
+        metavar="PIXELS",
+        help="height times width of the input at which it does best, such as it was trained at; "
+        "an ONNX file says so (default: the network's)",
+    )
 
 
 def _export(flags: argparse.Namespace) -> None:
@@ -91,7 +98,7 @@ def _export(flags: argparse.Namespace) -> None:
     from matting_keras.weights.files import load
 
     model = load(flags.weights)
-    print(export(model, flags.output, flags.format))
+    print(export(model, flags.output, flags.format, area=flags.area))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
 
@@ -178,7 +185,7 @@ def _convert(flags: argparse.Namespace) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     from matting_keras.changes import CHANGES
-    from matting_keras.inference.mirrored import MIRROR_HELP
+    from matting_keras.inference.mirrored import LOOKS, LOOKS_HELP
     from matting_keras.inference.parts import PARTS, PARTS_HELP
 
     command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
@@ -216,9 +223,7 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--area", type=int, help="input height times width, in pixels")
     command.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     command.add_argument(
-        "--mirror",
-        action=argparse.BooleanOptionalAction,
-        help=f"{MIRROR_HELP}; peers only when it is said",
+        "--looks", type=int, choices=LOOKS, help=f"{LOOKS_HELP}; peers have 1 unless told"
     )
     command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
@@ -238,7 +243,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
             "nothing to evaluate: name weights, a folder after --predictions, or a file after "
             "--peer."
         )
-    shared = ("people", "area", "parts", "mirror")
+    shared = ("people", "area", "parts", "looks")
     options = {name: getattr(flags, name) for name in shared} | {"edges": flags.grad}
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]

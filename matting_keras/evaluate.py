@@ -59,6 +59,7 @@ class Evaluation:
         model: what was run.
         data: on which folder, and which people of it.
         area: input height times width, in pixels; None where nothing or no fixed size was run.
+        looks: at each photo, see `Matter`.
         truth: where the true alphas come from: "binary" (hard or rough masks), "computed" or
             "hand-made" as the data folder's truth.txt says, "soft" where it says nothing, or
             "empty" where nobody is.
@@ -71,6 +72,7 @@ class Evaluation:
     model: str
     data: str
     area: int | None
+    looks: int
     truth: str
     rows: list[dict]
     again: Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
@@ -105,7 +107,7 @@ def evaluate(
     fraction: float = 0.1,
     area: int | None = None,
     parts: str | None = None,
-    mirror: bool | None = None,
+    looks: int | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -126,7 +128,7 @@ def evaluate(
         fraction: share of people that training held back.
         area: input size in pixels; None takes the model's own.
         parts: of the alpha, as for `Matter`; of no concern to peers and folders.
-        mirror: look at each photo twice, as for `Matter`; None looks at it once for peers.
+        looks: at each photo, as for `Matter`; None is 1 for peers. Folders have none.
         quiet: no progress bar.
 
     Raises:
@@ -139,7 +141,7 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    predict, area = _predictor(model, samples, peer, area, parts, mirror)
+    predict, area, looks = _predictor(model, samples, peer, area, parts, looks)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image, alpha = samples[index].read()
@@ -153,7 +155,7 @@ def evaluate(
         for index in counted
     ]
     title = f"{title} ({', '.join(filter(None, (PEOPLE[people], change)))})"
-    return Evaluation(Path(model).name, title, area, truth, rows, again)
+    return Evaluation(Path(model).name, title, area, looks, truth, rows, again)
 
 
 def _opened(data: str | os.PathLike, people: str, fraction: float) -> tuple[list[Sample], str, str]:
@@ -222,6 +224,7 @@ def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike) -> No
             "data": e.data,
             "truth": e.truth,
             "area": e.area,
+            "looks": e.looks,
             "summary": e.summary,
             "unknown_band": e.band_summary,
             "photos": e.rows,
@@ -239,20 +242,20 @@ def _predictor(
     peer: bool,
     area: int | None,
     parts: str | None,
-    mirror: bool | None,
-) -> tuple[Predict, int | None]:
-    """What gives a photo's matte, and the pixels on its input."""
+    looks: int | None,
+) -> tuple[Predict, int | None, int]:
+    """What gives a photo's matte, the pixels on its input, and how often it looks."""
     if peer:
         network = Peer(model)
-        look = _twice(network) if mirror else network
-        return lambda sample, image: look(image), network.area
+        look = _twice(network) if looks == 2 else network
+        return lambda sample, image: look(image), network.area, looks or 1
     if Path(model).is_dir():
-        return _ready_made(Path(model), samples), None
+        return _ready_made(Path(model), samples), None, 1
     try:
-        matter = Matter(model, area=area, parts=parts, mirror=mirror)
+        matter = Matter(model, area=area, parts=parts, looks=looks)
     except InputError as error:
         raise _hinted(error, model) from error
-    return lambda sample, image: matter(image), matter.area
+    return lambda sample, image: matter(image), matter.area, matter.looks
 
 
 def _twice(network: Peer) -> Callable[[np.ndarray], np.ndarray]:

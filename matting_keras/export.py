@@ -22,7 +22,7 @@ from matting_keras.architectures.registry import ARCHITECTURES, metadata
 from matting_keras.errors import InputError
 from matting_keras.graph import producers
 from matting_keras.reparameterize import alpha_part, fold, take_rgb, with_rgb_input
-from matting_keras.weights.files import check_finite
+from matting_keras.weights.files import check_finite, compress
 
 SUFFIXES = {
     "onnx": ".onnx",
@@ -87,6 +87,7 @@ def export(
     *,
     tolerance: float = TOLERANCE,
     sizes: Sequence[tuple[int, int, int]] = (),
+    area: int | None = None,
 ) -> Report:
     """Fuse, fold, write and verify.
 
@@ -97,16 +98,24 @@ def export(
         tolerance: the largest allowed difference of alpha.
         sizes: batch, height and width at which to check; none means `SIZES`, and `ODD_SIZES`
             too for networks that take any size.
+        area: input height times width, in pixels, at which the network does best, for an ONNX
+            file to say to `Matter`; None is the architecture's.
 
     Returns:
         A `Report`; `print` it for the verification table.
 
     Raises:
-        InputError: unknown format, NaN weights, a package that is missing, or a file whose
-            output differs by more than `tolerance` (nothing is left on disk then).
+        InputError: unknown format, an area for another than ONNX, NaN weights, a package that is
+            missing, or a file whose output differs by more than `tolerance` (nothing is left on
+            disk then).
     """
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    if area is not None and (format != "onnx" or area < 1):
+        raise InputError(
+            f"area {area}: only ONNX files say theirs, as a positive number of pixels; give it to "
+            "Matter, or after --area."
+        )
     path = Path(path)
     _check_target(path, format)
     check_finite(model, model.name)
@@ -116,7 +125,10 @@ def export(
     workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         written = workshop / path.name
-        WRITERS[format](deployed, written)
+        if format == "onnx":
+            _write_onnx(deployed, written, area)
+        else:
+            WRITERS[format](deployed, written)
         differences = verify(model, written, format, sizes)
         worst = float(np.max(list(differences.values())))  # unlike max, NaN if any is
         if not worst <= tolerance:
@@ -223,6 +235,7 @@ def _runner(path: Path, format: str, gray: bool) -> Callable[[np.ndarray], np.nd
 
 def _write_keras(model: keras.Model, path: Path) -> None:
     model.save(path)
+    compress(path)
 
 
 def _write_saved_model(model: keras.Model, path: Path) -> None:
@@ -243,10 +256,10 @@ def _write_openvino(model: keras.Model, path: Path) -> None:
     _called(model).export(str(path), format="openvino", verbose=False)
 
 
-def _write_onnx(model: keras.Model, path: Path) -> None:
+def _write_onnx(model: keras.Model, path: Path, area: int | None) -> None:
     from matting_keras.onnx_graph import write_onnx
 
-    write_onnx(_called(model), path, metadata(model.name), sides(model.name))
+    write_onnx(_called(model), path, metadata(model.name, area), sides(model.name))
 
 
 def _called(model: keras.Model) -> keras.Model:
@@ -256,7 +269,6 @@ def _called(model: keras.Model) -> keras.Model:
 
 
 WRITERS = {
-    "onnx": _write_onnx,
     "saved_model": _write_saved_model,
     "keras": _write_keras,
     "litert": _write_litert,

@@ -17,7 +17,7 @@ import onnx
 
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
-from matting_keras.inference.matter import Matter
+from matting_keras.inference.matter import AREA_KEY, Matter
 from matting_keras.inference.onnx_file import BITS_KEY, read_onnx
 from matting_keras.inference.pipeline import prepare
 from matting_keras.media.images import list_images, read_photo
@@ -96,11 +96,11 @@ def quantize(
         raise InputError(f"{output}: is the network itself; give another name.")
     network = _float_network(source)
     chosen = _chosen(Path(pictures))
-    matter = Matter(source, "onnxruntime", area, refine="off", parts="all", mirror=False)
+    matter = Matter(source, "onnxruntime", area, refine="off", parts="all", looks=1)
     calibration = [path for i, path in enumerate(chosen) if i % CHECKED]
     with atomic_path(output) as path:
-        _write(network, _inputs(calibration, matter.area), path)
-        small = Matter(path, "onnxruntime", matter.area, refine="off", parts="all")
+        _write(network, _inputs(calibration, matter.area), path, matter.area)
+        small = Matter(path, "onnxruntime", matter.area, refine="off", parts="all", looks=1)
         changes = {
             picture.name: float(np.abs(matter(picture) - small(picture)).mean())
             for picture in chosen[::CHECKED]
@@ -158,8 +158,10 @@ def _inputs(paths: Sequence[Path], area: int) -> Iterator[dict[str, np.ndarray]]
         yield {"image": values[None].astype(np.float32)}
 
 
-def _write(network: onnx.ModelProto, inputs: Iterator[dict[str, np.ndarray]], path: Path) -> None:
-    """Quantize into a file that says about itself what the float one does, and its bits."""
+def _write(
+    network: onnx.ModelProto, inputs: Iterator[dict[str, np.ndarray]], path: Path, area: int
+) -> None:
+    """Quantize into a file that says about itself what the float one does, its area and bits."""
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -181,7 +183,7 @@ def _write(network: onnx.ModelProto, inputs: Iterator[dict[str, np.ndarray]], pa
         nodes_to_exclude=[_last_convolution(network.graph)],
     )
     written = onnx.load(path)
-    onnx.helper.set_model_props(written, {**told, BITS_KEY: "8"})
+    onnx.helper.set_model_props(written, {**told, AREA_KEY: str(area), BITS_KEY: "8"})
     onnx.save(written, path)
 
 

@@ -90,15 +90,17 @@ ARCHITECTURES["fcn8s"] = Architecture(
 )
 
 
-def metadata(name: str) -> dict[str, str]:
+def metadata(name: str, area: int | None = None) -> dict[str, str]:
     """What an exported file of a network says about itself, for `Matter` to read.
 
     Args:
         name: of the network; of one that is not in `ARCHITECTURES` only the name is known.
+        area: at which it does best, in pixels; None is the architecture's.
     """
     facts = {"matting_keras.architecture": name}
-    known = ARCHITECTURES.get(name)
-    return facts | ({"matting_keras.area": str(known.area)} if known else {})
+    if area is None and name in ARCHITECTURES:
+        area = ARCHITECTURES[name].area
+    return facts | ({"matting_keras.area": str(area)} if area else {})
 
 
 def build(

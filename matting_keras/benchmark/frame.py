@@ -13,7 +13,7 @@ import numpy as np
 
 from matting_keras.benchmark.measure import interleaved, median, p95
 from matting_keras.benchmark.pictures import clip
-from matting_keras.benchmark.subjects import Subject
+from matting_keras.benchmark.subjects import SHIPPED, Subject
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import background_for, mix
 from matting_keras.inference.foreground import own_colours, surroundings, to_share
@@ -79,16 +79,21 @@ def frame(subjects: Sequence[Subject], size: tuple[int, int], rounds: int, warmu
     return {"width": size[0], "height": size[1], "tolerance": TOLERANCE, "rows": rows}
 
 
-def matters(subjects: Sequence[Subject]) -> dict[tuple[str, str], Matter]:
-    """Each network in each of its engines, all at the area that the first one's file asks for."""
+def matters(subjects: Sequence[Subject], looks: int = 1) -> dict[tuple[str, str], Matter]:
+    """Each network in each of its engines, all at the area that the first one's file asks for.
+
+    Args:
+        subjects: with their files.
+        looks: of shipped networks; others have one (see `Matter`).
+    """
     found: dict[tuple[str, str], Matter] = {}
     for subject in subjects:
         area = None
+        many = looks if subject.source == SHIPPED else 1
         for runtime in subject.runtimes:
-            found[subject.name, runtime] = Matter(
-                subject.files[runtime], runtime, area, mirror=False
-            )
-            area = found[subject.name, runtime].area
+            matter = Matter(subject.files[runtime], runtime, area, looks=many)
+            found[subject.name, runtime] = matter
+            area = matter.area
     return found
 
 

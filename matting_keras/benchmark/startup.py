@@ -80,7 +80,9 @@ def _network(subject: Subject, runtime: str) -> list[str]:
     """The demo's words for a network in an engine."""
     shipped = _source(subject, runtime) == subject.name and subject.source == SHIPPED
     option = "--arch" if shipped else "--weights"
-    return [option, _source(subject, runtime), "--runtime", runtime]
+    # Those that a shipped network is exported to for other engines are no shipped files.
+    looks = ["--looks", "2" if subject.source == SHIPPED else "1"]
+    return [option, _source(subject, runtime), "--runtime", runtime, *looks]
 
 
 def _source(subject: Subject, runtime: str) -> str:

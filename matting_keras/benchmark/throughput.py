@@ -61,7 +61,7 @@ def bulk(
         jobs = pictures(sources, folder / "output")
         actions = {
             (*key, writes): partial(_do, jobs, matter, alpha_only)
-            for key, matter in matters(subjects).items()
+            for key, matter in matters(subjects, looks=2).items()
             for writes, alpha_only in WRITES.items()
         }
         seconds = interleaved(actions, rounds, warmup, title="bulk")

@@ -12,7 +12,7 @@ import numpy as np
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
 from matting_keras.inference.heap import keep_freed_memory
-from matting_keras.inference.mirrored import Mirrored
+from matting_keras.inference.mirrored import LOOKS, Mirrored
 from matting_keras.inference.parts import PARTS, Parts
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.refine import METHODS
@@ -48,21 +48,21 @@ class Matter:
             stray spots, but also a hand that something covers at the wrist; "all". None takes
             "sure" for shipped weights and "all" for others: one that has learned for minutes is
             certain of nothing.
-        mirror: look at each picture twice, as it is and mirrored, and take the mean: errs less,
-            for twice the network's time. None does so with shipped weights, not with others.
-            Frames of a film are looked at once all the same.
+        looks: 2 for the mean of what is found in a picture and in its mirror image, in twice the
+            network's time: people are found better, and nobody where nobody is. None is 2 for
+            shipped weights and 1 for others. Frames of a film have one look all the same.
 
     Attributes:
         runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,
             "CPU" or "GPU".
         area: as above, settled.
         parts: as above, settled.
-        mirror: as above, settled.
+        looks: as above, settled.
         refine: as above.
 
     Raises:
         InputError: no such preset, file or engine, a file that is not one of ours, an unknown
-            way to refine, or unknown parts.
+            way to refine, unknown parts, or another number of looks.
 
     Example:
         >>> matter = Matter("dark-light")
@@ -79,7 +79,7 @@ class Matter:
         threads: int | None = None,
         refine: str = "guided",
         parts: str | None = None,
-        mirror: bool | None = None,
+        looks: int | None = None,
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
@@ -87,12 +87,14 @@ class Matter:
             raise InputError(f"no way to refine {refine!r}; there are {', '.join(METHODS)}.")
         if parts not in (None, *PARTS):
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
+        if looks not in (None, *LOOKS):
+            raise InputError(f"looks must be 1 or 2, got {looks}.")
         self.refine = refine
         keep_freed_memory()
         self.runtime = open_runtime(_find(model, runtime), runtime, threads)
         shipped = _shipped(model)
-        self.mirror = bool(shipped) if mirror is None else mirror
-        if self.mirror:
+        self.looks = looks or (2 if shipped else 1)
+        if self.looks == 2:
             self.runtime = Mirrored(self.runtime)
         self.parts = parts or ("sure" if shipped else "all")
         if self.parts != "all":

@@ -8,7 +8,7 @@ from pathlib import Path
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.matter import AREA, Matter
-from matting_keras.inference.mirrored import MIRROR_HELP
+from matting_keras.inference.mirrored import LOOKS, LOOKS_HELP
 from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
@@ -76,11 +76,7 @@ def add_finding(command: argparse.ArgumentParser) -> None:
         help="only the largest person, and nothing that is not joined to it",
     )
     parts.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
-    command.add_argument(
-        "--mirror",
-        action=argparse.BooleanOptionalAction,
-        help=MIRROR_HELP,
-    )
+    command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
     command.add_argument(
         "--area",
         type=int,
@@ -110,7 +106,7 @@ def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "aut
     Raises:
         InputError: as `Matter` does.
     """
-    return Matter(weights, runtime, options.area, parts=options.parts, mirror=options.mirror)
+    return Matter(weights, runtime, options.area, parts=options.parts, looks=options.looks)
 
 
 def network(options: argparse.Namespace) -> str | Path:
@@ -124,7 +120,8 @@ def network(options: argparse.Namespace) -> str | Path:
             raise InputError("--gray chooses between shipped networks; leave it out or --weights.")
         return Path(options.weights)
     name = options.arch or "dark-light"
-    if options.gray and name not in GRAY_TWINS and name not in GRAY_TWINS.values():
+    kind = PRESETS[name].architecture if name in PRESETS else name
+    if options.gray and kind not in GRAY_TWINS and kind not in GRAY_TWINS.values():
         raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY_TWINS)} have.")
     twin = GRAY_TWINS.get(name, name) if options.gray else name
     if twin != name and twin not in PRESETS:

@@ -38,6 +38,7 @@ def summary_table(evaluations: Sequence[Evaluation]) -> str:
 def conditions(evaluation: Evaluation) -> str:
     """On what data and at which input size: two runs of one model differ in nothing else."""
     size = f", {evaluation.area:,} px" if evaluation.area else ""
+    size += ", two looks" if evaluation.looks == 2 else ""
     return escape(evaluation.data) + size
 
 

@@ -28,7 +28,7 @@ def header(first: Evaluation) -> str:
             f"{first.data}: {len(first.rows)} photos. {TRUTHS[first.truth]}",
             "Mean per photo, at the photos' own size; SAD, Grad and Conn in thousands; "
             "~ inside the unknown band alone.",
-            f"{'model':{WIDTH}} {'input':>9}" + "".join(f"{name:>9}" for name in columns),
+            f"{'model':{WIDTH}} {'input':>10}" + "".join(f"{name:>9}" for name in columns),
         ]
     )
 
@@ -51,8 +51,9 @@ def worst(evaluations: Sequence[Evaluation]) -> str:
 
 
 def line(evaluation: Evaluation) -> str:
-    """One model's line; its input is in pixels, - where it has no fixed size."""
+    """One model's line: its input in pixels, - where it has no fixed size, ×2 where seen twice."""
     values = [*evaluation.summary.items(), *evaluation.band_summary.items()]
     area = f"{evaluation.area:,}" if evaluation.area else "-"
+    area += "×2" if evaluation.looks == 2 else ""
     figures = "".join(f"{shown(name, value):>9}" for name, value in values)
-    return f"{evaluation.model:{WIDTH}} {area:>9}{figures}"
+    return f"{evaluation.model:{WIDTH}} {area:>10}{figures}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -20,6 +21,9 @@ from matting_keras.weights.growth import grow
 from matting_keras.weights.presets import GRAY_TWINS, SMALLER, find
 
 log = logging.getLogger(__name__)
+
+DAMAGE = (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged .keras file raises."""
 
 
 def load(source: str | os.PathLike) -> keras.Model:
@@ -46,7 +50,7 @@ def load(source: str | os.PathLike) -> keras.Model:
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
     check_finite(model, str(path))
@@ -62,10 +66,10 @@ def save(model: keras.Model, path: str | os.PathLike) -> None:
     plain = detached(model)
     with atomic_path(path) as temporary:
         plain.save(temporary)
-        _compress(temporary)
+        compress(temporary)
 
 
-def _compress(path: Path) -> None:
+def compress(path: Path) -> None:
     """Deflate a zip file's members, which Keras stores as they are: a fifth less.
 
     Higher levels than this gain another hundredth, for twice the time.

@@ -35,7 +35,7 @@ class Preset:
 
 
 RESEARCH = "research use: the rights of the training photos are not known"
-CLEAN = "any use: MIT, learned from photos under free licences alone"
+CLEAN = "MIT, learned from photos whose licences allow products (see its card)"
 POOLS = "EG1800, CCP, FRL, voteview and pixabay over free backgrounds"
 
 PRESETS: dict[str, Preset] = {
@@ -65,8 +65,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from night-lite",
         area=288 * 256,
         sha256={
-            ".keras": "2a4d18950a8f6371174e1e2e3c81ced73ed6a027b0ca712da139e67c8f162a80",
-            ".onnx": "435d714f03ad4411f4ec2c9876dae72fa0f19f3d13466dbf9d12a26801713b42",
+            ".keras": "3f0e23a907814087d6079f38f8cde14869ab9a11321cf72dbcaa1cf603de7991",
+            ".onnx": "c81dfd7cf4e1caaf106f837f033caa4f3cdc51158aaa2c9659a3fe51a77a452b",
         },
     ),
     "dark-light-clean": Preset(
@@ -76,7 +76,7 @@ PRESETS: dict[str, Preset] = {
         area=256 * 192,
         sha256={
             ".keras": "cf3474f14d16e83f1a4c9fcb352cd834b22a694f6d8e0b8ce88802f28e143931",
-            ".onnx": "28c213803c2f4619e1e17b9c8a52fd3e6dfc2fd55741bd3972fc544050cf6b8e",
+            ".onnx": "2e6da01c34b7088837849ebdd119d5de1e816e135e089c74b3bb8ced7e0645ca",
         },
     ),
 }

@@ -110,3 +110,15 @@ def test_info_command_lists_every_network(capsys, monkeypatch):
     assert lines["new"][:5] == lines["dark"][:5]
     assert set(rows) <= set(lines)
     assert "0.9 MB; research use" in printed
+
+
+def test_the_area_asked_for_is_the_one_that_is_used(tmp_path):
+    model = registry.build("dark-light")
+    export(model, tmp_path / "small.onnx", sizes=[(1, 64, 64)], area=49152)
+    export(model, tmp_path / "plain.onnx", sizes=[(1, 64, 64)])
+    assert Matter(tmp_path / "small.onnx").area == 49152
+    assert Matter(tmp_path / "plain.onnx").area == ARCHITECTURES["dark-light"].area
+    for words in ({"format": "keras", "area": 4096}, {"area": 0}):
+        with pytest.raises(InputError, match=f"area {words['area']}: only ONNX files say theirs"):
+            export(model, tmp_path / "none.keras", **words)
+    assert not (tmp_path / "none.keras").exists()

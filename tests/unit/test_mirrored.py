@@ -65,33 +65,41 @@ def test_an_output_of_another_shape_is_left_to_whoever_asked():
 
 def test_shipped_networks_look_twice_and_others_when_told(tiny_onnx):
     for shipped in ("dark-light", find("dark-light")):
-        assert Matter(shipped).mirror
-        assert not Matter(shipped, mirror=False).mirror
-    assert not Matter(tiny_onnx).mirror
-    assert Matter(tiny_onnx, mirror=True).mirror
+        assert Matter(shipped).looks == 2
+        assert Matter(shipped, looks=1).looks == 1
+    assert Matter(tiny_onnx).looks == 1
+    assert Matter(tiny_onnx, looks=2).looks == 2
 
 
 def test_a_pictures_mirror_image_has_the_alphas_mirror_image():
     photo = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
     turned = np.ascontiguousarray(photo[:, ::-1])
     options = {"area": 96 * 64, "refine": "off", "parts": "all"}
-    for mirror in (True, False):
-        matter = Matter("dark-light", mirror=mirror, **options)
+    for looks in (1, 2):
+        matter = Matter("dark-light", looks=looks, **options)
         apart = np.abs(matter(photo) - matter(turned)[:, ::-1]).max()
-        assert (apart < 1e-5) == mirror
+        assert (apart < 1e-5) == (looks == 2)
 
 
 def test_the_command_passes_it_on(tmp_path):
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     alphas = {}
-    for words in ("--mirror", "--no-mirror", ""):
+    for words in ("--looks=2", "--looks=1", ""):
         told = ["--weights", "dark-light", "--parts", "all", "--alpha-only", *words.split()]
         out = tmp_path / f"out{words}"
         assert cli.main(["matte", str(tmp_path / "a.png"), *told, "--output", str(out)]) == 0
         alphas[words] = np.array(Image.open(out / "a.png"))
-    np.testing.assert_array_equal(alphas[""], alphas["--mirror"])
-    assert (alphas["--no-mirror"] != alphas["--mirror"]).any()
+    np.testing.assert_array_equal(alphas[""], alphas["--looks=2"])
+    assert (alphas["--looks=1"] != alphas["--looks=2"]).any()
+
+
+def test_evaluate_says_how_often_it_looked(tmp_path, capsys):
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "room.png")
+    for words, shown in (([], "81,920×2"), (["--looks", "1"], "81,920 ")):
+        asked = ["evaluate", "dark-light", "--data", str(tmp_path), "--people", "none"]
+        assert cli.main([*asked, *words]) == 0
+        assert shown in capsys.readouterr().out
 
 
 def test_peers_look_twice_only_when_told(tmp_path, monkeypatch):
@@ -108,7 +116,7 @@ def test_peers_look_twice_only_when_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("matting_keras.evaluate.Peer", Left)
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "room.png")
-    for mirror in (None, True, False):
-        found = evaluate("x.onnx", tmp_path, peer=True, people="none", mirror=mirror, quiet=True)
+    for looks in (None, 1, 2):
+        found = evaluate("x.onnx", tmp_path, peer=True, people="none", looks=looks, quiet=True)
         assert found.summary["MAD"] == pytest.approx(1 / 4)
-        assert found.summary["MSE"] == pytest.approx(1 / 8 if mirror else 1 / 4)
+        assert found.summary["MSE"] == pytest.approx(1 / 8 if looks == 2 else 1 / 4)

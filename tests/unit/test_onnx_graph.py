@@ -14,7 +14,7 @@ from matting_keras.export import FORMATS, export
 from matting_keras.layers import TwoClassAlpha, Upsample2x
 from matting_keras.onnx_graph import OPSET, drop_unread, tidied, write_onnx, written
 from matting_keras.onnx_tracing import traced
-from tests.networks import lively, noise
+from tests.networks import awake, lively, noise
 
 CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 FEW_SIZES = ((1, 64, 96), (2, 32, 32))
@@ -118,7 +118,7 @@ def test_parts_of_published_forms(tmp_path):
 @pytest.mark.parametrize("name", ["u2netp", "fcn8s"])
 def test_original_forms_are_exported(name, tmp_path):
     options = {"fully_connected": 8} if name == "fcn8s" else {}
-    model = build(name, original=True, **options)
+    model = awake(build(name, original=True, **options))
     assert export(model, tmp_path / "model.onnx", sizes=FEW_SIZES).largest <= 1e-4
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ def test_exported_file_is_the_trained_network(name):
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_a_copy_of_the_file_asks_for_the_same_input(name, tmp_path):
+    shutil.copy(find(name), tmp_path / "copy.onnx")
+    assert Matter(tmp_path / "copy.onnx").area == PRESETS[name].area
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_built_with_its_weights(name):
     model = build(PRESETS[name].architecture, weights=name, asymmetric=True)
     trained = load(name)
@@ -43,7 +50,7 @@ def test_finds_the_people_of_the_samples(name, samples):
     assert matter.area == PRESETS[name].area
     astronaut, hopper = matter.batch([samples / "astronaut.png", samples / "grace_hopper.jpg"])
     assert astronaut[100:160, 190:250].mean() > 0.98, "the face"
-    assert astronaut[:60, :120].mean() < 0.15, "the flag behind her, of which Night leaves some"
+    assert astronaut[:60, :120].mean() < 0.1, "the flag behind her"
     assert hopper[180:280, 220:300].mean() > 0.98, "the face"
     assert hopper[:80, :100].mean() < 0.05, "the wall behind her"
 

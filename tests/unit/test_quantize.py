@@ -37,7 +37,7 @@ def test_a_third_of_the_size_and_nearly_the_same_alpha(small):
 
 def test_what_the_change_is_said_to_be_is_what_it_is(small, pictures):
     before, after = (
-        Matter(path, "onnxruntime", 96 * 128, refine="off", parts="all", mirror=False)
+        Matter(path, "onnxruntime", 96 * 128, refine="off", parts="all", looks=1)
         for path in ("dark-light", small.path)
     )
     for name, change in small.changes.items():
@@ -54,7 +54,8 @@ def test_convolutions_are_in_eight_bits_and_the_alpha_is_not(small):
         {entry.key: entry.value for entry in file.metadata_props}
         for file in (network, onnx.load(find("dark-light")))
     )
-    assert told == before | {"matting_keras.bits": "8"}
+    asked = {"matting_keras.bits": "8", "matting_keras.area": str(96 * 128)}
+    assert told == before | asked
 
 
 def test_the_last_convolution_stays_as_it_is_whatever_it_is_called(pictures, tmp_path):

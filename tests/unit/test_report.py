@@ -43,6 +43,7 @@ class Measured:
     model: str
     data: str
     area: int | None
+    looks: int
     truth: str
     rows: list[dict]
     again: Callable
@@ -84,7 +85,7 @@ def measured(count=40, seed=0, model="dark-light", data="eg1800 (held-back)", **
             np.clip(truth + noise.normal(0, 0.2, shape), 0, 1).astype(np.float32),
         )
 
-    return Measured(**{"area": 110592, "truth": "binary", "again": again} | more, **{
+    return Measured(**{"area": 110592, "looks": 1, "truth": "binary", "again": again} | more, **{
         "model": model, "data": data, "rows": rows
     })  # fmt: skip
 

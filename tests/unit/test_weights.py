@@ -120,6 +120,17 @@ def test_files_are_compressed(tmp_path):
     assert all(m.compress_size < m.file_size for m in members if m.file_size > 1000)
 
 
+def test_damaged_anywhere_is_said_aloud(tmp_path):
+    save(build("dark-light"), tmp_path / "whole.keras")
+    data = (tmp_path / "whole.keras").read_bytes()
+    for place in range(5000, len(data) - 1000, len(data) // 12):
+        damaged = bytearray(data)
+        damaged[place : place + 8] = b"\xff\x00" * 4
+        (tmp_path / "damaged.keras").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"damaged\.keras: cannot be loaded"):
+            load(tmp_path / "damaged.keras")
+
+
 def test_truncated_file(tmp_path):
     save(build("dark-light"), tmp_path / "whole.keras")
     data = (tmp_path / "whole.keras").read_bytes()

@@ -191,6 +191,17 @@ def test_only_the_largest_person(demo, tmp_path, tiny_onnx):
         Matter(tiny_onnx, parts="one")
 
 
+def test_gray_of_weights_that_are_gray_already_is_these():
+    asked = parser().parse_args(["a.png", "--arch", "dark-light-clean", "--gray"])
+    assert network(asked) == "dark-light-clean"
+
+
+def test_two_looks_at_a_film_are_refused(demo, tmp_path, capsys):
+    make_film(tmp_path / "film.mp4")
+    assert demo(tmp_path / "film.mp4", "--looks", 2) == 1
+    assert "--looks 2 is for photos" in capsys.readouterr().err
+
+
 def test_a_gray_twin_that_is_not_shipped_is_named():
     asked = parser().parse_args(["a.png", "--arch", "night", "--gray"])
     with pytest.raises(InputError, match="dark, the gray twin of night, is not shipped; leave"):
