@@ -268,11 +268,15 @@ def _label_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
     command.add_argument(
         "--teacher",
+        nargs="+",
+        default=[],
         metavar="FILE|PRESET",
-        help="an exported file of ours or a published one: MODNet, U²-Net (.onnx), MediaPipe",
+        help="exported files of ours or published ones: MODNet, U²-Net (.onnx), MediaPipe; of "
+        "several the mean counts",
     )
+    command.add_argument("--looks", type=int, choices=(1, 2), help="2: mirrored too, the mean")
     command.add_argument("--masks", metavar="DIR", help="rough masks, named as the photos")
-    command.add_argument("--refine", default="teacher", metavar="teacher|closed-form")
+    command.add_argument("--refine", default="teacher", metavar="teacher|closed-form|mean")
     command.add_argument(
         "--threshold", type=float, default=0.15, help="disagreement to set aside (default 0.15)"
     )
@@ -283,7 +287,10 @@ def _label(flags: argparse.Namespace) -> int:
     from matting_keras.workshop.command import run_label
     from matting_keras.workshop.label import Settings
 
-    settings = Settings(flags.teacher, flags.masks, flags.refine, flags.threshold)
+    teacher, *others = flags.teacher or [None]
+    settings = Settings(
+        teacher, flags.masks, flags.refine, flags.threshold, tuple(others), flags.looks
+    )
     how = {"processes": flags.processes, "beam": flags.beam}
     return run_label(flags.photos, flags.output, settings, **how)
 

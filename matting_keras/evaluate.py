@@ -20,6 +20,7 @@ from matting_keras.data.store import check
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
 from matting_keras.inference.matter import Matter
+from matting_keras.inference.mirrored import twice
 from matting_keras.inference.peers import Peer
 from matting_keras.media.images import list_images, read_alpha
 
@@ -247,7 +248,7 @@ def _predictor(
     """What gives a photo's matte, the pixels on its input, and how often it looks."""
     if peer:
         network = Peer(model)
-        look = _twice(network) if looks == 2 else network
+        look = twice(network) if looks == 2 else network
         return lambda sample, image: look(image), network.area, looks or 1
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None, 1
@@ -256,13 +257,6 @@ def _predictor(
     except InputError as error:
         raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area, matter.looks
-
-
-def _twice(network: Peer) -> Callable[[np.ndarray], np.ndarray]:
-    """The mean of what a peer finds in a picture and in its mirror image."""
-    return lambda image: (
-        (network(image) + network(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]) / 2
-    )
 
 
 def _hinted(error: InputError, model: str | os.PathLike) -> InputError:

@@ -16,6 +16,7 @@ import numpy as np
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.inference.matter import Matter
+from matting_keras.inference.mirrored import twice
 from matting_keras.inference.peers import FORMS, Peer
 from matting_keras.media.images import list_images, read_alpha, read_image, write_image
 from matting_keras.workshop import pool, shards
@@ -41,21 +42,30 @@ class Settings:
         teacher: a preset, one of our files, or a published network's; None only with masks and
             "closed-form".
         masks: folder of rough masks with the photos' stems, or None for the teacher alone.
-        method: how masks are refined: "closed-form" or "teacher".
+        method: how masks are refined, one of `refine.METHODS`.
         threshold: disagreement above which a photo is set aside.
+        others: further teachers; the mean of all their alphas counts.
+        looks: of each teacher at each photo, see `Matter`; None leaves ours as they are and gives
+            published ones one.
     """
 
     teacher: str | None
     masks: str | None = None
     method: str = "teacher"
     threshold: float = APART
+    others: tuple[str, ...] = ()
+    looks: int | None = None
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All of them."""
+        return ((self.teacher,) if self.teacher else ()) + self.others
 
     def absolute(self) -> Settings:
         """The same, its files named so that they are found from any folder."""
-        teacher, masks = self.teacher, self.masks
-        if teacher and Path(teacher).is_file():
-            teacher = str(Path(teacher).absolute())
-        return replace(self, teacher=teacher, masks=masks and str(Path(masks).absolute()))
+        teacher, *others = (_absolute(name) for name in (self.teacher, *self.others))
+        masks = self.masks and str(Path(self.masks).absolute())
+        return replace(self, teacher=teacher, others=tuple(others), masks=masks)
 
 
 def label(
@@ -98,7 +108,7 @@ def label(
     settings = settings.absolute()
     _check(settings)
     records = records_of(photos, settings, output)
-    parts = shards.start(records, asdict(settings), output)
+    parts = shards.start(records, _plan(settings), output)
     every = []
     make = partial(worker, settings, str(output))
     for reports in pool.run(parts, make, output, processes, beam):
@@ -137,11 +147,14 @@ def records_of(photos: Path, settings: Settings, output: Path) -> list[dict]:
 
 def worker(settings: Settings, output: str) -> Callable[[Sequence[dict]], list[dict]]:
     """Load the teacher once; the function that comes back does a shard of records."""
-    teacher = open_teacher(settings.teacher, threads=1) if settings.teacher else None
+    found = [open_teacher(name, 1, settings.looks) for name in settings.teachers]
+    teacher = (lambda image: np.mean([one(image) for one in found], 0)) if found else None
     return lambda shard: [_label_one(record, teacher, settings, Path(output)) for record in shard]
 
 
-def open_teacher(name: str, threads: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
+def open_teacher(
+    name: str, threads: int | None = None, looks: int | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     """A network that gives a picture's alpha: one of ours, or a published one by its conventions.
 
     Raises:
@@ -149,17 +162,27 @@ def open_teacher(name: str, threads: int | None = None) -> Callable[[np.ndarray]
     """
     path = Path(name)
     if path.suffix.lower() not in (".onnx", ".tflite") or not path.is_file():
-        return Matter(name, threads=threads)
+        return Matter(name, threads=threads, looks=looks)
     try:
-        return Matter(path, threads=threads)
+        return Matter(path, threads=threads, looks=looks)
     except InputError as ours:
         try:
-            return Peer(path, threads=threads)
+            peer = Peer(path, threads=threads)
         except InputError:
             raise InputError(
                 f"--teacher {name}: is neither a file of ours nor of a network that is known here; "
                 f"{FORMS}, or a file that 'matting-keras export' wrote. As one of ours: {ours}"
             ) from ours
+        return twice(peer) if looks == 2 else peer
+
+
+def _plan(settings: Settings) -> dict:
+    """The settings as they come back from JSON."""
+    return asdict(settings) | {"others": list(settings.others)}
+
+
+def _absolute(name: str | None) -> str | None:
+    return str(Path(name).absolute()) if name and Path(name).is_file() else name
 
 
 def _check(settings: Settings) -> None:
@@ -171,8 +194,8 @@ def _check(settings: Settings) -> None:
         )
     if not 0 <= settings.threshold <= 1:
         raise InputError(f"--threshold is an IoU's complement, 0 to 1, not {settings.threshold}.")
-    if settings.teacher:
-        open_teacher(settings.teacher)  # here, once, rather than in every process
+    for name in settings.teachers:
+        open_teacher(name)  # here, once, rather than in every process
 
 
 def _label_one(record: dict, teacher, settings: Settings, output: Path) -> dict:

@@ -8,7 +8,7 @@ from PIL import Image
 from matting_keras.data.trimap import PERSON, UNKNOWN, trimap
 from matting_keras.errors import InputError
 
-METHODS = ("closed-form", "teacher")
+METHODS = ("closed-form", "teacher", "mean")
 
 SOLVED = 512 * 512
 """Pixels at which the closed-form system is solved; its time and memory grow with them."""
@@ -33,8 +33,10 @@ def refine(
         image: uint8 RGB (height, width, 3).
         mask: float32 (height, width), 0..1, hard or nearly so.
         method: "closed-form" solves for the alpha from the colours at both sides of the band
-            (Levin et al. 2008, by pymatting); "teacher" takes a network's alpha there.
-        teacher: float32 (height, width), 0..1: that network's alpha; for "teacher".
+            (Levin et al. 2008, by pymatting); "teacher" takes a network's alpha there. "mean" is
+            half the mask and half the network's alpha everywhere: what a network learns from it
+            is also what the teacher was in doubt about.
+        teacher: float32 (height, width), 0..1: that network's alpha; for "teacher" and "mean".
         outside: how many pixels beyond the mask's border are unknown; None takes `OUTSIDE` of
             the shorter side.
         inside: the same within the border; None takes `INSIDE`.
@@ -43,13 +45,15 @@ def refine(
         float32 (height, width), 0..1.
 
     Raises:
-        InputError: an unknown method, sizes that differ, no teacher for "teacher", or pymatting
-            missing for "closed-form".
+        InputError: an unknown method, sizes that differ, no teacher for "teacher" or "mean", or
+            pymatting missing for "closed-form".
     """
     if method not in METHODS:
         raise InputError(f"--refine {method}: there are {', '.join(METHODS)}.")
     if mask.shape != image.shape[:2]:
         raise InputError(f"the mask is {mask.shape} but its photo {image.shape[:2]}; same sizes.")
+    if method == "mean":
+        return (mask + _fitting(teacher, mask, method)) / 2
     shorter = min(mask.shape)
     reach = [
         max(2.0, share * shorter) if pixels is None else pixels
@@ -59,13 +63,14 @@ def refine(
     unknown = certain == UNKNOWN
     if not unknown.any():
         return (certain == PERSON).astype(np.float32)
-    if method == "teacher":
-        if teacher is None or teacher.shape != mask.shape:
-            raise InputError("the method 'teacher' needs a network's alpha of the mask's size.")
-        soft = teacher
-    else:
-        soft = closed_form(image, certain)
+    soft = _fitting(teacher, mask, method) if method == "teacher" else closed_form(image, certain)
     return np.where(unknown, soft, certain == PERSON).astype(np.float32)
+
+
+def _fitting(teacher: np.ndarray | None, mask: np.ndarray, method: str) -> np.ndarray:
+    if teacher is None or teacher.shape != mask.shape:
+        raise InputError(f"the method {method!r} needs a network's alpha of the mask's size.")
+    return teacher
 
 
 def rough_trimap(mask: np.ndarray, outside: float, inside: float) -> np.ndarray:

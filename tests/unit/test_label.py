@@ -75,7 +75,7 @@ def test_a_tiny_person_all_unknown_gives_no_crash():
 
 def test_what_cannot_be_refined_is_said():
     image, mask = np.zeros((20, 20, 3), "uint8"), np.zeros((20, 20), "float32")
-    with pytest.raises(InputError, match="--refine magic: there are closed-form, teacher"):
+    with pytest.raises(InputError, match="--refine magic: there are closed-form, teacher, mean"):
         refine(image, mask, "magic")
     with pytest.raises(InputError, match=r"the mask is \(20, 20\) but its photo \(10, 20\)"):
         refine(image[:10], mask, "teacher")
@@ -115,6 +115,21 @@ def test_command_makes_a_data_folder(tiny_onnx, photos, tmp_path, capsys):
     assert (scores["truth"], len(scores["photos"])) == ("computed", 5)
 
 
+def test_several_teachers_and_the_mask_are_one_mean(tiny_onnx, photos, tmp_path):
+    output = tmp_path / "data"
+    line = ["label", str(photos), "--output", str(output), "--masks", str(tmp_path / "masks")]
+    line += ["--refine", "mean", "--threshold", "1", "--looks", "2", "--processes", "0"]
+    line += ["--teacher", str(tiny_onnx), "dark-light"]
+    assert main(line) == 0
+    matters = [Matter(name, threads=1, looks=2) for name in (tiny_onnx, "dark-light")]
+    for number in range(5):
+        image = Image.open(output / "images" / f"p{number}.png")
+        mask = read_alpha(tmp_path / "masks" / f"p{number}.png")
+        wanted = (mask + np.mean([matter(image) for matter in matters], 0)) / 2
+        alpha = read_alpha(output / "alphas" / f"p{number}.png")
+        np.testing.assert_allclose(alpha, wanted, atol=0.5 / 255 + 1e-6)
+
+
 def test_photos_on_which_mask_and_teacher_differ_are_set_aside(tiny_onnx, photos, tmp_path, capsys):
     bright = (np.asarray(Image.open(photos / "p0.png")).mean(-1) > 127.5).astype("uint8") * 255
     masks = tmp_path / "masks"
@@ -149,6 +164,7 @@ def test_impossible_jobs_are_refused_before_anything_is_written(tiny_onnx, photo
     for settings, message in (
         (Settings(None), "a --teacher is needed"),
         (Settings("nobody"), "nobody"),
+        (Settings(str(tiny_onnx), others=("nobody",)), "nobody"),
         (Settings(str(photos / "p0.png")), "p0.png"),
         (Settings(str(tiny_onnx), str(tmp_path / "masks"), "magic"), "--refine magic"),
         (Settings(str(tiny_onnx), threshold=2), "0 to 1, not 2"),
