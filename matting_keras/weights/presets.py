@@ -55,8 +55,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
         sha256={
-            ".keras": "0e41627b774c65f2dd4634d421409cfc194bd7f77b9e74c9693c577c9ce8b7da",
-            ".onnx": "ef7a263a05aa8f71e7944f02a71e9e70191aa03e2481b527f49cffaa260e87f5",
+            ".keras": "4c74c55da86fdf77ab74ac851072f29c73a80bef53060a6c25b1a9825c5544d3",
+            ".onnx": "37509b3016c77d23be1a1733b041410916d1d3fb622594d4373f5f8a0836956f",
         },
     ),
     "night": Preset(
