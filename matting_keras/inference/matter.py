@@ -48,9 +48,10 @@ class Matter:
             stray spots, but also a hand that something covers at the wrist; "all". None takes
             "sure" for shipped weights and "all" for others: one that has learned for minutes is
             certain of nothing.
-        looks: 2 for the mean of what is found in a picture and in its mirror image, in twice the
-            network's time: people are found better, and nobody where nobody is. None is 2 for
-            shipped weights and 1 for others. Frames of a film have one look all the same.
+        looks: 2 for what is found in a picture and in its mirror image together, where the surer
+            one counts for more, in twice the network's time: people are found better, and nobody
+            where nobody is. None is 2 for shipped weights and 1 for others. Frames of a film have
+            one look all the same.
 
     Attributes:
         runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,

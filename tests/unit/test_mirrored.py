@@ -32,11 +32,13 @@ def picture() -> np.ndarray:
     return batch
 
 
-def test_what_is_said_of_one_side_only_is_halved_and_stays_in_place():
+def test_the_surer_look_counts_for_more_and_stays_in_place():
     network = Leftist()
     twice = Mirrored(network).run(picture())
     assert network.looks == 2 and twice.dtype == np.float32
-    np.testing.assert_allclose(twice, 0.75 * picture()[..., :1] / 255)
+    sure, doubtful = 0.55**2, 0.05**2
+    wanted = (sure + 0.5 * doubtful) / (sure + doubtful)
+    np.testing.assert_allclose(twice, wanted * picture()[..., :1] / 255, atol=1e-6)
 
 
 def test_frames_are_looked_at_once():
