@@ -264,6 +264,8 @@ def _evaluate(flags: argparse.Namespace) -> None:
 
 
 def _label_options(command: argparse.ArgumentParser) -> None:
+    from matting_keras.inference.mirrored import LOOKS
+
     command.add_argument("photos", metavar="PHOTOS", help="a folder of them")
     command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")
     command.add_argument(
@@ -274,7 +276,9 @@ def _label_options(command: argparse.ArgumentParser) -> None:
         help="exported files of ours or published ones: MODNet, U²-Net (.onnx), MediaPipe; of "
         "several the mean counts",
     )
-    command.add_argument("--looks", type=int, choices=(1, 2), help="2: mirrored too, the mean")
+    command.add_argument(
+        "--looks", type=int, choices=LOOKS, help="of each teacher; 2: also at the mirror image"
+    )
     command.add_argument("--masks", metavar="DIR", help="rough masks, named as the photos")
     command.add_argument("--refine", default="teacher", metavar="teacher|closed-form|mean")
     command.add_argument(

@@ -109,14 +109,8 @@ def export(
             missing, or a file whose output differs by more than `tolerance` (nothing is left on
             disk then).
     """
-    if format not in FORMATS:
-        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
-    if area is not None and (format != "onnx" or area < 1):
-        raise InputError(
-            f"area {area}: only ONNX files say theirs, as a positive number of pixels; give it to "
-            "Matter, or after --area."
-        )
     path = Path(path)
+    _check_words(format, area)
     _check_target(path, format)
     check_finite(model, model.name)
     folded = fold(alpha_part(model))
@@ -125,10 +119,7 @@ def export(
     workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         written = workshop / path.name
-        if format == "onnx":
-            _write_onnx(deployed, written, area)
-        else:
-            WRITERS[format](deployed, written)
+        WRITERS[format](deployed, written, area)
         differences = verify(model, written, format, sizes)
         worst = float(np.max(list(differences.values())))  # unlike max, NaN if any is
         if not worst <= tolerance:
@@ -136,12 +127,7 @@ def export(
                 f"{path}: the {format} file differs from the trained model by {worst:.1e}, more "
                 f"than {tolerance:.0e}; nothing was written. Please report this as a bug."
             )
-        companions = [file for file in workshop.iterdir() if file != written]
-        if path.is_dir():  # an older SavedModel, which cannot be replaced in one step
-            os.replace(path, workshop / "old")
-        os.replace(written, path)
-        for companion in companions:
-            os.replace(companion, path.parent / companion.name)
+        _put(written, path)
     finally:
         shutil.rmtree(workshop)
     return Report(
@@ -152,6 +138,29 @@ def export(
         differences,
         sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*"))),
     )
+
+
+def _check_words(format: str, area: int | None) -> None:
+    if format not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    if area is not None and area < 1:
+        raise InputError(f"area must be a positive number of pixels, got {area}.")
+    if area is not None and format != "onnx":
+        raise InputError(
+            f"area {area}: {format} files cannot say theirs, ONNX files can; leave it out here, "
+            f"and run the file with --area {area}."
+        )
+
+
+def _put(written: Path, path: Path) -> None:
+    """Move a checked file into place, with those that belong to it."""
+    workshop = written.parent
+    companions = [file for file in workshop.iterdir() if file != written]
+    if path.is_dir():  # an older SavedModel, which cannot be replaced in one step
+        os.replace(path, workshop / "old")
+    os.replace(written, path)
+    for companion in companions:
+        os.replace(companion, path.parent / companion.name)
 
 
 def _check_target(path: Path, format: str) -> None:
@@ -233,20 +242,20 @@ def _runner(path: Path, format: str, gray: bool) -> Callable[[np.ndarray], np.nd
     return open_runtime(path).run
 
 
-def _write_keras(model: keras.Model, path: Path) -> None:
+def _write_keras(model: keras.Model, path: Path, area: None) -> None:
     model.save(path)
     compress(path)
 
 
-def _write_saved_model(model: keras.Model, path: Path) -> None:
+def _write_saved_model(model: keras.Model, path: Path, area: None) -> None:
     _called(model).export(path, format="tf_saved_model", verbose=False)
 
 
-def _write_litert(model: keras.Model, path: Path) -> None:
+def _write_litert(model: keras.Model, path: Path, area: None) -> None:
     _called(model).export(path, format="litert", verbose=False)
 
 
-def _write_openvino(model: keras.Model, path: Path) -> None:
+def _write_openvino(model: keras.Model, path: Path, area: None) -> None:
     try:
         import openvino  # noqa: F401
     except ImportError as error:
@@ -269,6 +278,7 @@ def _called(model: keras.Model) -> keras.Model:
 
 
 WRITERS = {
+    "onnx": _write_onnx,
     "saved_model": _write_saved_model,
     "keras": _write_keras,
     "litert": _write_litert,

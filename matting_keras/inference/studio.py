@@ -128,7 +128,9 @@ def _make(
     if not job.moves:
         return _still(job.source, target, matter, options, backdrop)
     if options.looks == 2:
-        raise InputError("--looks 2 is for photos: films and cameras have time for one.")
+        raise InputError(
+            "--looks 2 is for photos; leave it out: films and cameras have time for one."
+        )
     with ExitStack() as stack:
         source = stack.enter_context(_source(job, options.raw))
         if isinstance(source, Camera):
