@@ -118,7 +118,7 @@ def test_the_area_asked_for_is_the_one_that_is_used(tmp_path):
     export(model, tmp_path / "plain.onnx", sizes=[(1, 64, 64)])
     assert Matter(tmp_path / "small.onnx").area == 49152
     assert Matter(tmp_path / "plain.onnx").area == ARCHITECTURES["dark-light"].area
-    with pytest.raises(InputError, match="keras files cannot say theirs.* with --area 4096"):
+    with pytest.raises(InputError, match=r"keras files cannot say theirs.* with --area 4096"):
         export(model, tmp_path / "none.keras", "keras", area=4096)
     with pytest.raises(InputError, match="area must be a positive number of pixels, got 0"):
         export(model, tmp_path / "none.onnx", area=0)
