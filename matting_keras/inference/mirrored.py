@@ -35,8 +35,8 @@ def both(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         Their mean, float32; where both are as sure, the plain one.
 
     Example:
-        >>> both(np.float32([1, 0.6]), np.float32([0.5, 0.4])).round(3).tolist()
-        [0.996, 0.5]
+        >>> [f"{alpha:.3f}" for alpha in both(np.float32([1, 0.6]), np.float32([0.5, 0.4]))]
+        ['0.996', '0.500']
     """
     weights = [(np.abs(alpha - 0.5) + DOUBT) ** 2 for alpha in (first, second)]
     mean = (weights[0] * first + weights[1] * second) / (weights[0] + weights[1])
