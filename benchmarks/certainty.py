@@ -16,6 +16,7 @@ from tqdm import tqdm
 from matting_keras.benchmark.measure import machine, publish
 from matting_keras.data.sources import backgrounds, open_source
 from matting_keras.evaluate import held_back
+from matting_keras.inference.levels import UNTOUCHED
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.parts import sure
 from matting_keras.inference.scale import shrink
@@ -30,7 +31,7 @@ SIDE = 256
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark as the command line says."""
     flags = parser().parse_args(arguments)
-    matter = Matter(flags.model, refine="off", parts="all", looks=flags.looks)
+    matter = Matter(flags.model, refine="off", parts="all", looks=flags.looks, levels=UNTOUCHED)
     scenes = [alpha for alpha, _ in found(matter, backgrounds(flags.backgrounds))]
     people = [
         pair

@@ -185,7 +185,7 @@ def _convert(flags: argparse.Namespace) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     from matting_keras.changes import CHANGES
-    from matting_keras.inference.mirrored import LOOKS, LOOKS_HELP
+    from matting_keras.inference.options import add_looks_and_levels
     from matting_keras.inference.parts import PARTS, PARTS_HELP
 
     command.add_argument("weights", nargs="*", help="presets, .onnx or .keras files")
@@ -222,9 +222,7 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--area", type=int, help="input height times width, in pixels")
     command.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
-    command.add_argument(
-        "--looks", type=int, choices=LOOKS, help=f"{LOOKS_HELP}; peers have 1 unless told"
-    )
+    add_looks_and_levels(command)
     command.add_argument("--json", metavar="FILE", help="also write every photo's figures")
     command.add_argument("--report", metavar="DIR", help="also write a page with pictures")
 
@@ -243,7 +241,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
             "nothing to evaluate: name weights, a folder after --predictions, or a file after "
             "--peer."
         )
-    shared = ("people", "area", "parts", "looks")
+    shared = ("people", "area", "parts", "looks", "levels")
     options = {name: getattr(flags, name) for name in shared} | {"edges": flags.grad}
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]

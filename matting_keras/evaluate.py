@@ -19,6 +19,7 @@ from matting_keras.data.sources import Sample
 from matting_keras.data.store import check
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
+from matting_keras.inference.levels import UNTOUCHED, checked, stretched
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.mirrored import twice
 from matting_keras.inference.peers import Peer
@@ -109,6 +110,7 @@ def evaluate(
     area: int | None = None,
     parts: str | None = None,
     looks: int | None = None,
+    levels: tuple[float, float] | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -130,6 +132,7 @@ def evaluate(
         area: input size in pixels; None takes the model's own.
         parts: of the alpha, as for `Matter`; of no concern to peers and folders.
         looks: at each photo, as for `Matter`; None is 1 for peers. Folders have none.
+        levels: of the alpha, as for `Matter`; None leaves peers' as it is. Folders have none.
         quiet: no progress bar.
 
     Raises:
@@ -142,7 +145,7 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    predict, area, looks = _predictor(model, samples, peer, area, parts, looks)
+    predict, area, looks = _predictor(model, samples, peer, area, parts, looks, levels)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image, alpha = samples[index].read()
@@ -244,16 +247,18 @@ def _predictor(
     area: int | None,
     parts: str | None,
     looks: int | None,
+    levels: tuple[float, float] | None,
 ) -> tuple[Predict, int | None, int]:
     """What gives a photo's matte, the pixels on its input, and how often it looks."""
     if peer:
         network = Peer(model)
         look = twice(network) if looks == 2 else network
-        return lambda sample, image: look(image), network.area, looks or 1
+        points = checked(*(levels or UNTOUCHED))
+        return lambda sample, image: stretched(look(image), *points), network.area, looks or 1
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None, 1
     try:
-        matter = Matter(model, area=area, parts=parts, looks=looks)
+        matter = Matter(model, area=area, parts=parts, looks=looks, levels=levels)
     except InputError as error:
         raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area, matter.looks

@@ -17,6 +17,7 @@ import onnx
 
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
+from matting_keras.inference.levels import UNTOUCHED
 from matting_keras.inference.matter import AREA_KEY, Matter
 from matting_keras.inference.onnx_file import BITS_KEY, read_onnx
 from matting_keras.inference.pipeline import prepare
@@ -96,11 +97,12 @@ def quantize(
         raise InputError(f"{output}: is the network itself; give another name.")
     network = _float_network(source)
     chosen = _chosen(Path(pictures))
-    matter = Matter(source, "onnxruntime", area, refine="off", parts="all", looks=1)
+    raw = {"refine": "off", "parts": "all", "looks": 1, "levels": UNTOUCHED}
+    matter = Matter(source, "onnxruntime", area, **raw)
     calibration = [path for i, path in enumerate(chosen) if i % CHECKED]
     with atomic_path(output) as path:
         _write(network, _inputs(calibration, matter.area), path, matter.area)
-        small = Matter(path, "onnxruntime", matter.area, refine="off", parts="all", looks=1)
+        small = Matter(path, "onnxruntime", matter.area, **raw)
         changes = {
             picture.name: float(np.abs(matter(picture) - small(picture)).mean())
             for picture in chosen[::CHECKED]

@@ -12,6 +12,7 @@ import numpy as np
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
 from matting_keras.inference.heap import keep_freed_memory
+from matting_keras.inference.levels import SHIPPED, UNTOUCHED, Levels, checked
 from matting_keras.inference.mirrored import LOOKS, Mirrored
 from matting_keras.inference.parts import PARTS, Parts
 from matting_keras.inference.pipeline import matte, prepare
@@ -52,6 +53,9 @@ class Matter:
             one counts for more, in twice the network's time: people are found better, and nobody
             where nobody is. None is 2 for shipped weights and 1 for others. Frames of a film have
             one look all the same.
+        levels: black and white point: alphas up to the first become 0, from the second on 1. None
+            is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
+            network says, for others.
 
     Attributes:
         runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,
@@ -59,11 +63,13 @@ class Matter:
         area: as above, settled.
         parts: as above, settled.
         looks: as above, settled.
+        levels: as above, settled.
         refine: as above.
 
     Raises:
         InputError: no such preset, file or engine, a file that is not one of ours, an unknown
-            way to refine, unknown parts, or another number of looks.
+            way to refine, unknown parts, another number of looks, or levels that are not in
+            order.
 
     Example:
         >>> matter = Matter("dark-light")
@@ -81,6 +87,7 @@ class Matter:
         refine: str = "guided",
         parts: str | None = None,
         looks: int | None = None,
+        levels: tuple[float, float] | None = None,
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
@@ -90,6 +97,7 @@ class Matter:
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
         if looks not in (None, *LOOKS):
             raise InputError(f"looks must be 1 or 2, got {looks}.")
+        self.levels = checked(*levels) if levels else UNTOUCHED
         self.refine = refine
         keep_freed_memory()
         self.runtime = open_runtime(_find(model, runtime), runtime, threads)
@@ -100,6 +108,10 @@ class Matter:
         self.parts = parts or ("sure" if shipped else "all")
         if self.parts != "all":
             self.runtime = Parts(self.runtime, self.parts)
+        if shipped and not levels:
+            self.levels = SHIPPED
+        if self.levels != UNTOUCHED:
+            self.runtime = Levels(self.runtime, *self.levels)
         own = shipped.area if shipped else _told(self.runtime.metadata)
         self.area = area or own or AREA
 

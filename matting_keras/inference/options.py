@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
+from matting_keras.inference.levels import LEVELS_HELP
 from matting_keras.inference.matter import AREA, Matter
 from matting_keras.inference.mirrored import LOOKS, LOOKS_HELP
 from matting_keras.inference.parts import PARTS, PARTS_HELP
@@ -76,7 +77,7 @@ def add_finding(command: argparse.ArgumentParser) -> None:
         help="only the largest person, and nothing that is not joined to it",
     )
     parts.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
-    command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
+    add_looks_and_levels(command)
     command.add_argument(
         "--area",
         type=int,
@@ -100,13 +101,20 @@ def add_finding(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_looks_and_levels(command: argparse.ArgumentParser) -> None:
+    """Add how often a network looks, and what becomes of its alphas; peers have neither untold."""
+    command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
+    command.add_argument("--levels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=LEVELS_HELP)
+
+
 def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "auto") -> Matter:
     """The network with what `add_finding` was told.
 
     Raises:
         InputError: as `Matter` does.
     """
-    return Matter(weights, runtime, options.area, parts=options.parts, looks=options.looks)
+    told = {"parts": options.parts, "looks": options.looks, "levels": options.levels}
+    return Matter(weights, runtime, options.area, **told)
 
 
 def network(options: argparse.Namespace) -> str | Path:

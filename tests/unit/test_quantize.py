@@ -37,7 +37,7 @@ def test_a_third_of_the_size_and_nearly_the_same_alpha(small):
 
 def test_what_the_change_is_said_to_be_is_what_it_is(small, pictures):
     before, after = (
-        Matter(path, "onnxruntime", 96 * 128, refine="off", parts="all", looks=1)
+        Matter(path, "onnxruntime", 96 * 128, refine="off", parts="all", looks=1, levels=(0, 1))
         for path in ("dark-light", small.path)
     )
     for name, change in small.changes.items():

@@ -1,0 +1,75 @@
+"""Black and white point of an alpha: what is nearly nobody is nobody, what is nearly sure is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matting_keras.errors import InputError
+from matting_keras.inference.engines import Runtime
+from matting_keras.inference.runtimes import for_frames
+
+UNTOUCHED = (0.0, 1.0)
+
+SHIPPED = (0.05, 0.95)
+"""Of shipped weights, chosen on photos they have learned from (benchmarks/README.md, levels)."""
+
+LEVELS_HELP = (
+    "alphas up to LOW become 0 and from HIGH on 1, as in a photo editor's levels; 0 1 leaves what "
+    f"the network says (default: {SHIPPED[0]} {SHIPPED[1]} for shipped weights, else 0 1)"
+)
+
+
+def checked(low: float, high: float) -> tuple[float, float]:
+    """The two levels themselves.
+
+    Raises:
+        InputError: they are not in this order within 0..1, or the same.
+    """
+    if not 0 <= low < high <= 1:
+        raise InputError(f"levels must be 0 <= LOW < HIGH <= 1, got {low} {high}.")
+    return float(low), float(high)
+
+
+def stretched(alpha: np.ndarray, low: float, high: float) -> np.ndarray:
+    """An alpha with its black and white point moved to 0 and 1.
+
+    Networks learn from masks that contradict each other at edges, so they seldom dare to say 0 or
+    1: a veil stays on the background and the person is a little transparent.
+
+    Args:
+        alpha: in 0..1, of any shape.
+        low: what becomes 0.
+        high: what becomes 1.
+
+    Returns:
+        The same in float32, straight between the two.
+
+    Example:
+        >>> stretched(np.float32([0.05, 0.5, 0.99]), 0.1, 0.9).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    scale = np.float32(1 / (high - low))
+    return np.clip((alpha - np.float32(low)) * scale, 0, 1).astype(np.float32, copy=False)
+
+
+class Levels:
+    """A runtime whose alphas are stretched.
+
+    Args:
+        runtime: the one that finds them.
+        low: see `stretched`.
+        high: likewise.
+    """
+
+    def __init__(self, runtime: Runtime, low: float, high: float):
+        self._runtime, self._levels = runtime, (low, high)
+        self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
+
+    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
+        """As that of the runtime inside."""
+        runtime, calls = for_frames(self._runtime, ahead)
+        return Levels(runtime, *self._levels), calls
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        # NaN stays NaN: whoever asked says what is wrong with it.
+        return stretched(np.asarray(self._runtime.run(batch)), *self._levels)
