@@ -23,7 +23,7 @@ from matting_keras.inference.scale import shrink
 from matting_keras.metrics import picture_iou
 
 CERTAIN = (0.9, 0.95, 0.97, 0.99)
-SHARES = (0.02, 0.05, 0.1, 0.2)
+SHARES = (0.05, 0.1, 0.15, 0.2, 0.3)
 SIDE = 256
 """Longer side, in pixels, at which alphas are compared."""
 

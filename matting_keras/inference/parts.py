@@ -24,7 +24,7 @@ FAINT = 0.1
 CERTAIN = 0.97
 """Networks say more than this of faces and chests, seldom of a chair they take for a person."""
 
-SHARE = 0.05
+SHARE = 0.15
 """Of a part's core, that must be certain (benchmarks/README.md, certainty, has what others do)."""
 
 GAP = 64

@@ -55,8 +55,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
         sha256={
-            ".keras": "4c74c55da86fdf77ab74ac851072f29c73a80bef53060a6c25b1a9825c5544d3",
-            ".onnx": "37509b3016c77d23be1a1733b041410916d1d3fb622594d4373f5f8a0836956f",
+            ".keras": "99f94c1773e6413fab47d3ac1d0c8188675e373ac22dec997d72fdafc3c7b2cd",
+            ".onnx": "a9c346e51efc604412fc89cffc38f31f459b7609bd68b6de702af87ad551658d",
         },
     ),
     "night": Preset(
