@@ -253,7 +253,7 @@ def _predictor(
     if peer:
         network = Peer(model)
         look = twice(network) if looks == 2 else network
-        points = checked(*(levels or UNTOUCHED))
+        points = UNTOUCHED if levels is None else checked(levels)
         return lambda sample, image: stretched(look(image), *points), network.area, looks or 1
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None, 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from matting_keras.errors import InputError
@@ -19,15 +21,16 @@ LEVELS_HELP = (
 )
 
 
-def checked(low: float, high: float) -> tuple[float, float]:
+def checked(levels: Sequence[float]) -> tuple[float, float]:
     """The two levels themselves.
 
     Raises:
-        InputError: they are not in this order within 0..1, or the same.
+        InputError: they are not two, not in this order within 0..1, or the same.
     """
-    if not 0 <= low < high <= 1:
-        raise InputError(f"levels must be 0 <= LOW < HIGH <= 1, got {low} {high}.")
-    return float(low), float(high)
+    if len(levels) != 2 or not 0 <= levels[0] < levels[1] <= 1:
+        found = " ".join(map(str, levels))
+        raise InputError(f"levels must be two, 0 <= LOW < HIGH <= 1, got {found or 'none'}.")
+    return float(levels[0]), float(levels[1])
 
 
 def stretched(alpha: np.ndarray, low: float, high: float) -> np.ndarray:

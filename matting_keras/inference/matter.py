@@ -11,6 +11,7 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
+from matting_keras.inference.engines import Runtime
 from matting_keras.inference.heap import keep_freed_memory
 from matting_keras.inference.levels import SHIPPED, UNTOUCHED, Levels, checked
 from matting_keras.inference.mirrored import LOOKS, Mirrored
@@ -97,21 +98,15 @@ class Matter:
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
         if looks not in (None, *LOOKS):
             raise InputError(f"looks must be 1 or 2, got {looks}.")
-        self.levels = checked(*levels) if levels else UNTOUCHED
-        self.refine = refine
+        told = None if levels is None else checked(levels)
         keep_freed_memory()
-        self.runtime = open_runtime(_find(model, runtime), runtime, threads)
+        opened = open_runtime(_find(model, runtime), runtime, threads)
         shipped = _shipped(model)
+        self.refine = refine
         self.looks = looks or (2 if shipped else 1)
-        if self.looks == 2:
-            self.runtime = Mirrored(self.runtime)
         self.parts = parts or ("sure" if shipped else "all")
-        if self.parts != "all":
-            self.runtime = Parts(self.runtime, self.parts)
-        if shipped and not levels:
-            self.levels = SHIPPED
-        if self.levels != UNTOUCHED:
-            self.runtime = Levels(self.runtime, *self.levels)
+        self.levels = told or (SHIPPED if shipped else UNTOUCHED)
+        self.runtime = _seeing(opened, self.looks, self.parts, self.levels)
         own = shipped.area if shipped else _told(self.runtime.metadata)
         self.area = area or own or AREA
 
@@ -146,6 +141,15 @@ class Matter:
         """
         prepared = (prepare(to_photo(image), self.area, self.refine) for image in images)
         return matte(prepared, self.runtime)
+
+
+def _seeing(runtime: Runtime, looks: int, parts: str, levels: tuple[float, float]) -> Runtime:
+    """A runtime with what is done to its alphas; levels last, for parts go by what it says."""
+    if looks == 2:
+        runtime = Mirrored(runtime)
+    if parts != "all":
+        runtime = Parts(runtime, parts)
+    return runtime if levels == UNTOUCHED else Levels(runtime, *levels)
 
 
 def _find(model: str | os.PathLike | keras.Model, runtime: str) -> Path | keras.Model:

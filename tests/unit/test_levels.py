@@ -33,7 +33,9 @@ def test_what_is_nearly_nobody_is_nobody_and_what_is_nearly_sure_is():
     assert alpha.dtype == np.float32
 
 
-@pytest.mark.parametrize("levels", [(0.5, 0.5), (0.9, 0.1), (-0.1, 1), (0, 1.2), (np.nan, 1)])
+@pytest.mark.parametrize(
+    "levels", [(0.5, 0.5), (0.9, 0.1), (-0.1, 1), (0, 1.2), (np.nan, 1), (0.1,), ()]
+)
 def test_levels_out_of_order_are_refused(levels):
     with pytest.raises(InputError, match="0 <= LOW < HIGH <= 1"):
         Matter("dark-light", levels=levels)
@@ -85,7 +87,7 @@ def test_the_command_passes_them_on(tmp_path, capsys):
     assert alphas["--levels 0 1"].mean() < alphas["--levels 0 0.1"].mean()
     told = ["--weights", "dark-light", "--levels", "0.9", "0.1"]
     assert cli.main(["matte", str(tmp_path / "a.png"), *told, "--output", str(tmp_path / "b")]) == 1
-    assert "levels must be 0 <= LOW < HIGH <= 1, got 0.9 0.1" in capsys.readouterr().err
+    assert "levels must be two, 0 <= LOW < HIGH <= 1, got 0.9 0.1" in capsys.readouterr().err
 
 
 def test_evaluate_takes_them_for_ours_and_for_peers(tmp_path, monkeypatch):
