@@ -29,7 +29,10 @@ def checked(levels: Sequence[float]) -> tuple[float, float]:
     """
     if len(levels) != 2 or not 0 <= levels[0] < levels[1] <= 1:
         found = " ".join(map(str, levels))
-        raise InputError(f"levels must be two, 0 <= LOW < HIGH <= 1, got {found or 'none'}.")
+        raise InputError(
+            "levels must be two alphas with 0 <= LOW < HIGH <= 1, for example 0.05 0.95; got "
+            f"{found or 'none'}."
+        )
     return float(levels[0]), float(levels[1])
 
 

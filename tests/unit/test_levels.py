@@ -87,7 +87,7 @@ def test_the_command_passes_them_on(tmp_path, capsys):
     assert alphas["--levels 0 1"].mean() < alphas["--levels 0 0.1"].mean()
     told = ["--weights", "dark-light", "--levels", "0.9", "0.1"]
     assert cli.main(["matte", str(tmp_path / "a.png"), *told, "--output", str(tmp_path / "b")]) == 1
-    assert "levels must be two, 0 <= LOW < HIGH <= 1, got 0.9 0.1" in capsys.readouterr().err
+    assert "LOW < HIGH <= 1, for example 0.05 0.95; got 0.9 0.1" in capsys.readouterr().err
 
 
 def test_evaluate_takes_them_for_ours_and_for_peers(tmp_path, monkeypatch):
