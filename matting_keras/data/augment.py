@@ -7,54 +7,47 @@ seed, so sample k of a run is the same whoever computes it and whenever.
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
+from matting_keras.data.placement import Person, look, places
 from matting_keras.data.strengths import CAST, RELIGHT
 from matting_keras.data.strengths import AugmentConfig as AugmentConfig
 
 
-def warp(photo: tf.Tensor, shape: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tf.Tensor:
+def warp(
+    photo: tf.Tensor,
+    shape: tf.Tensor,
+    config: AugmentConfig,
+    seed: tf.Tensor,
+    cut: tf.Tensor | None = None,
+    anew: tf.Tensor | bool = False,
+) -> tf.Tensor:
     """Flip, zoom, turn and shift a photo into a shape of given size, aspect kept.
 
     Args:
-        photo: (height, width, channels), any numeric type.
+        photo: (height, width, channels), any numeric type, alpha last.
         shape: the wanted (height, width), int32.
         config: how strongly.
         seed: int32 of shape (2,).
+        cut: bool (3,), of `placement.cut_edges`; None for scenes.
+        anew: bool scalar: the person is placed in front of another background.
 
     Returns:
-        float32 (shape[0], shape[1], channels); what lies outside the photo is its reflection.
+        float32 (shape[0], shape[1], channels); what lies outside the photo is as `placement` says.
     """
-    draw = tf.random.stateless_uniform((5,), seed, -1.0, 1.0)
-    flip = tf.where(tf.abs(draw[0]) < config.flip, -1.0, 1.0)
-    low, high = math.log(config.zoom[0]), math.log(config.zoom[1])
-    zoom = tf.exp(low + (draw[1] + 1) / 2 * (high - low))
-    angle = draw[2] * config.rotate * math.pi / 180
-    size = tf.cast(tf.shape(photo)[:2], tf.float32)
-    target = tf.cast(shape, tf.float32)
-    # Pixels of the photo per pixel of the target: at zoom 1 the photo just fills the shape.
-    step = tf.reduce_min(size / target) / zoom
-    cos, sin = tf.cos(angle) * step, tf.sin(angle) * step
-    centre = (size - 1) / 2 + draw[3:5] * config.shift * size
-    middle = (target - 1) / 2
-    a, b, d, e = cos * flip, -sin, sin * flip, cos
-    transform = tf.stack(
-        [
-            *(a, b, centre[1] - a * middle[1] - b * middle[0]),
-            *(d, e, centre[0] - d * middle[1] - e * middle[0]),
-            *(0.0, 0.0),
-        ]
-    )
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(photo, tf.float32)[None],
-        transforms=transform[None],
-        output_shape=shape,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-        fill_value=0.0,
-    )[0]
+    draw = tf.random.stateless_uniform((1, 5), seed, -1.0, 1.0)
+    person = None
+    if cut is not None:
+        body = tf.random.stateless_uniform((1, 2), seed + 29)
+        person = Person(cut[None], tf.convert_to_tensor(anew)[None], body)
+    size = tf.shape(photo)[None, :2]
+    found = places(size, draw, (shape[0], shape[1]), config, person)
+    pixels = tf.reshape(photo, (-1, photo.shape[-1]))
+
+    def read(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.gather(pixels, rows * size[0, 1] + columns), tf.float32)
+
+    return look(read, found, size, alpha=person is not None)[0]
 
 
 def relight(

@@ -15,6 +15,7 @@ from matting_keras.data.augment import AugmentConfig, recolour, relight, warp
 from matting_keras.data.band import unknown
 from matting_keras.data.compose import eased, hardness, over
 from matting_keras.data.order import Shapes, fitted, in_order, training_plan
+from matting_keras.data.placement import cut_edges
 from matting_keras.data.share import ALL, Share
 from matting_keras.data.store import Store
 
@@ -134,12 +135,15 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
         return tf.ensure_shape(photo, (None, None, channels + 1))
 
     def changed(index, shape, seed):
-        moved = warp(fetch(store, index), shape, config, seed)
+        draw, anew = tf.random.stateless_uniform((2,), seed + 5), tf.constant(False)
+        if scenes is not None:
+            anew = (draw[0] < config.composite + config.empty) | cutout[index]
+        photo = fetch(store, index)
+        cut = tf.ensure_shape(tf.numpy_function(cut_edges, [photo], tf.bool), (3,))
+        moved = warp(photo, shape, config, seed, cut, anew)
         image, alpha = moved[..., :-1], moved[..., -1:] / 255
         hard = rough[index]
         if scenes is not None:
-            draw = tf.random.stateless_uniform((2,), seed + 5)
-            anew = (draw[0] < config.composite + config.empty) | cutout[index]
             image, alpha = tf.cond(
                 anew,
                 lambda: composited(image, alpha, rough[index], shape, seed, draw),

@@ -17,7 +17,8 @@ class AugmentConfig:
 
     Attributes:
         flip: probability of mirroring left and right.
-        zoom: smallest and largest magnification, relative to the photo just filling the shape.
+        zoom: smallest and largest magnification, relative to the photo just filling the shape. Of
+            photos that keep their background at least `placement.KEPT`: there is none beyond them.
         rotate: largest turn, in degrees.
         shift: largest shift, as a share of the sides.
         brightness: largest shift, in levels of 255.

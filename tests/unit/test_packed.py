@@ -19,6 +19,7 @@ from matting_keras.data.packed.batches import HeldBatches, TrainingBatches
 from matting_keras.data.packed.inputs import endless, finite
 from matting_keras.data.packed.warp import warp
 from matting_keras.data.pipeline import training_batches, validation_batches
+from matting_keras.data.placement import Person
 from matting_keras.data.sample import Sample
 from matting_keras.data.store import Store
 from matting_keras.data.strengths import AugmentConfig
@@ -66,6 +67,25 @@ def test_warp_is_that_of_the_pipeline(name, channels):
     for one, i, seed in zip(found.numpy(), index, seeds, strict=True):
         wanted = slow.warp(tf.constant(arrays[i]), tf.constant([32, 64]), config, seed)
         # Where the reflection turns, a rounding error of the place shows in full.
+        assert np.abs(one - wanted).mean() < 0.02
+        assert np.quantile(np.abs(one - wanted), 0.99) < 0.1
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_warp_of_people_is_that_of_the_pipeline(name):
+    config = SETTINGS[name]
+    arrays = [picture(48, 64, 4), picture(90, 40, 4, 1)]
+    arrays[0][0, :, -1] = 0
+    seeds, anew = [tf.constant([3, k]) for k in range(8)], np.arange(8) > 3
+    index = np.arange(8) % 2
+    photos = Bank(stored(arrays)).take(index)
+    uniform = tf.random.stateless_uniform
+    draw = np.stack([uniform((5,), seed, -1.0, 1.0) for seed in seeds])
+    body = np.stack([uniform((2,), seed + 29) for seed in seeds])
+    found = warp(photos, draw, (32, 64), config, Person(photos["cut"], anew, body)).numpy()
+    for one, i, seed, cut, new in zip(found, index, seeds, photos["cut"], anew, strict=True):
+        shape = tf.constant([32, 64])
+        wanted = slow.warp(tf.constant(arrays[i]), shape, config, seed, tf.constant(cut), new)
         assert np.abs(one - wanted).mean() < 0.02
         assert np.quantile(np.abs(one - wanted), 0.99) < 0.1
 

@@ -11,6 +11,7 @@ from matting_keras.data.packed.colour import grain, recolour, relight
 from matting_keras.data.packed.jpeg import BEST, WORST
 from matting_keras.data.packed.scenes import eased, over
 from matting_keras.data.packed.warp import warp
+from matting_keras.data.placement import Person
 from matting_keras.data.strengths import AugmentConfig
 
 
@@ -49,11 +50,13 @@ class Augment(keras.layers.Layer):
             return values[..., :-1], _target(alpha, batch["rough"]) if self.judged else {}
         shape, config = ops.shape(batch["canvas"])[1:3], self.config
         signed = 2 * batch["draw"] - 1
-        moved = warp(batch["people"], signed[:, draws.WARP], shape, config)
+        anew = self._anew(batch)
+        person = Person(batch["people"]["cut"], anew, batch["draw"][:, draws.BODY])
+        moved = warp(batch["people"], signed[:, draws.WARP], shape, config, person)
         image, alpha, rough = moved[..., :-1], moved[..., -1:] / 255, batch["rough"]
         channels = image.shape[-1]
         if "scenes" in batch:
-            image, alpha, rough = self._composited(image, alpha, batch, signed, shape)
+            image, alpha, rough = self._composited(image, alpha, anew, batch, signed)
         alpha = ops.clip(alpha, 0.0, 1.0)
         if config.relight:
             image = relight(image, alpha, signed[:, draws.RELIGHT], config)
@@ -67,19 +70,24 @@ class Augment(keras.layers.Layer):
         )
         return image, _target(alpha, rough) if self.taught else {}
 
-    def _composited(self, image, alpha, batch: dict, signed, shape: tuple) -> tuple:
-        config, drawn = self.config, batch["draw"]
+    def _anew(self, batch: dict):
+        """Who is placed in front of another background, or gives way to it: bool (batch,)."""
+        if "scenes" not in batch:
+            return ops.zeros_like(batch["cutout"])
+        chance = batch["draw"][:, draws.CHANCE]
+        return ops.logical_or(chance < self.config.composite + self.config.empty, batch["cutout"])
+
+    def _composited(self, image, alpha, anew, batch: dict, signed) -> tuple:
+        config, drawn, shape = self.config, batch["draw"], ops.shape(image)[1:3]
         scene = warp(batch["scenes"], signed[:, draws.SCENE_WARP], shape, config)[..., :-1]
         colour = 255 * drawn[:, draws.FLAT][:, : image.shape[-1]]
         scene = eased(scene, batch["hard"], colour)
-        chance = drawn[:, draws.CHANCE]
         # An empty scene is a composite with nobody in it, in any light down to none: a network that
         # never saw a dark room finds people in it.
-        empty = (chance < config.empty)[:, None, None, None]
+        empty = (drawn[:, draws.CHANCE] < config.empty)[:, None, None, None]
         shown = ops.where(empty, 0.0, alpha)
         scene = ops.where(empty, drawn[:, draws.LIGHT, None, None, None] * scene, scene)
         made, truth = over(image, shown, scene, batch["rough"], signed[:, draws.LIGHT])
-        anew = ops.logical_or(chance < config.composite + config.empty, batch["cutout"])
         # The alpha that a composite was made with is its truth.
         rough = ops.logical_and(batch["rough"], ops.logical_not(anew))
         anew = anew[:, None, None, None]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from matting_keras.data.placement import cut_edges
 from matting_keras.data.store import Store
 
 WORDS = {2: np.int16, 4: np.int32}
@@ -46,6 +47,7 @@ class Bank:
         self._starts = np.concatenate([[0], np.cumsum(counts)[:-1]])[places]
         self._longest = int(counts.max())
         self._stays = False
+        self._cut = np.array([cut_edges(photo) for photo in photos])[places]
         self.sizes = np.array([photo.shape[:2] for photo in photos], "int32")[places]
         self.nbytes = self._words.nbytes
 
@@ -73,17 +75,20 @@ class Bank:
 
         Returns:
             "words", (batch, pixels) of these photos, each in a row as long as the longest photo
-            needs, and "size" int32 (batch, 2). Where they stay on the device: "words" (pixels,)
-            of all photos, and "start" int32 (batch,), where these begin.
+            needs, "size" int32 (batch, 2), and "cut" bool (batch, 3), of `placement.cut_edges`.
+            Where they stay on the device: "words" (pixels,) of all photos, and "start" int32
+            (batch,), where these begin.
         """
-        sizes, starts = self.sizes[index], self._starts[index]
+        starts = self._starts[index]
+        sizes, cut = self.sizes[index], self._cut[index]
         if self._stays:
-            return {"words": self._words, "start": starts.astype("int32"), "size": sizes}
+            starts = starts.astype("int32")
+            return {"words": self._words, "start": starts, "size": sizes, "cut": cut}
         # One length for all batches: a step is compiled for it.
         words = np.zeros((len(index), self._longest), self._words.dtype)
         for row, start, (height, width) in zip(words, starts, sizes, strict=True):
             row[: height * width] = self._words[start : start + height * width]
-        return {"words": words, "size": sizes}
+        return {"words": words, "size": sizes, "cut": cut}
 
 
 def read(photos: dict, rows, columns):

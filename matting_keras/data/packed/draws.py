@@ -18,7 +18,8 @@ SCENE_WARP = slice(21, 26)
 FLAT = slice(26, 29)
 LIGHT, QUALITY = 29, 30
 RELIGHT = slice(31, 40)
-WIDTH = 40
+BODY = slice(40, 42)
+WIDTH = 42
 """Columns of a row: what each is for."""
 
 
@@ -39,7 +40,7 @@ def rows(seed: int, numbers: np.ndarray, width: int = WIDTH) -> np.ndarray:
     Example:
         >>> first, again = rows(3, np.arange(4)), rows(3, np.array([2]))
         >>> bool((first[2] == again[0]).all()), first.shape
-        (True, (4, 40))
+        (True, (4, 42))
     """
     return (_streams(seed, numbers, width) >> np.uint64(40)).astype("float32") * np.float32(2**-24)
 
