@@ -75,8 +75,8 @@ PRESETS: dict[str, Preset] = {
         data="FRL, voteview and pixabay over free wallpapers, from random weights",
         area=256 * 192,
         sha256={
-            ".keras": "cf3474f14d16e83f1a4c9fcb352cd834b22a694f6d8e0b8ce88802f28e143931",
-            ".onnx": "2e6da01c34b7088837849ebdd119d5de1e816e135e089c74b3bb8ced7e0645ca",
+            ".keras": "451e9e20ad90290be939a5f68dad937f5597dcae026a2ac4bed4650e45dabe4d",
+            ".onnx": "ed658ac664386cf8b77e2e9b62e2e3e9be65ab48691ff339395c9f4cd5f868f2",
         },
     ),
 }
