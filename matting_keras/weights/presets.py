@@ -45,8 +45,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
         sha256={
-            ".keras": "52bd7d5e11db2532a279597366fc21ad50f284bdff06f1c90e3c212eeff6d7a6",
-            ".onnx": "001df0e0dca73eceb5772f53d4a229eb7cf1c90389ed13c5a9a0f5d55d1e0c32",
+            ".keras": "06edf75e4374e431929c9081f43281bd7a8485ab95de9db804c86a62e8b5233e",
+            ".onnx": "97c1cf2f946661014492b4b05822b398d85dedae85b47c6710fa86aacc1b5c2c",
         },
     ),
     "night-lite": Preset(
