@@ -6,6 +6,7 @@
 #   PRECISION mixed_bfloat16, mixed_float16 or float32        WORDS    settings, as group.key=value
 #   WHEELS    folder of carried wheels                        RESUME   "kept", or a state.npz.aa
 #   TIMES     minutes for throughput.py beforehand; 0: none   TIMED    flags of throughput.py
+#   GRACE     seconds after which a training that outlasts MINUTES is stopped, 90 if not given
 #   KEEP      folder that outlives the call (packs, runs, compiled programs)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -79,7 +80,7 @@ if [[ $arch != none ]]; then
     fi
     packs=("$keep"/packs/*.pack)
     # It stops by itself; should it hang, what it has still comes back.
-    timeout "$(awk "BEGIN { print int(60 * $minutes + 90) }")" \
+    timeout "$(awk "BEGIN { print int(60 * $minutes + ${GRACE:-90}) }")" \
         "$python" train/train.py --arch "$arch" --data "${packs[@]/#/packed:}" \
         --output "$folder" --precision "${PRECISION:-mixed_bfloat16}" "${resume[@]}" \
         trainer=gpu "trainer.minutes=$minutes" ${WORDS:-} || status=$?

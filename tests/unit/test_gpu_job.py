@@ -67,7 +67,7 @@ def test_job_trains_from_carried_files_and_goes_on(calls, tmp_path):
         **{"PYTHON": sys.executable, "ALLOW_CPU": "1", "KEEP": str(keep), "OUT": str(out)},
         **{"PACKS": f"{tmp_path}/p-*.pack", "ARCH": "dark-light", "PRECISION": "float32"},
         # No epoch is as short as that, so each call does one.
-        **{"WORDS": words, "MINUTES": "0.001"},
+        **{"WORDS": words, "MINUTES": "0.001", "GRACE": "1000"},
     }
     for resume, epochs in [("", 1), (str(tmp_path / "back" / "state.npz.aa"), 2)][:calls]:
         done = subprocess.run(
