@@ -73,10 +73,10 @@ PRESETS: dict[str, Preset] = {
         architecture="dark-light",
         licence=CLEAN,
         data="FRL, voteview and pixabay over free wallpapers, from random weights",
-        area=256 * 192,
+        area=256 * 224,
         sha256={
-            ".keras": "451e9e20ad90290be939a5f68dad937f5597dcae026a2ac4bed4650e45dabe4d",
-            ".onnx": "ed658ac664386cf8b77e2e9b62e2e3e9be65ab48691ff339395c9f4cd5f868f2",
+            ".keras": "c710735125e06bc7677d5b8eeeaaced925178159f19f2347f4b7be3ee9f250a3",
+            ".onnx": "52a447e150be8790aa652b8f482390453472d2a01801e7f9dfcca00075e6e2c6",
         },
     ),
 }
