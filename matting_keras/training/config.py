@@ -172,6 +172,12 @@ def check(config: RunConfig) -> None:
             f"data.ramp is the share of the run for each of ten steps, 0 to 0.1, got "
             f"{config.data.ramp}."
         )
+    zoom = tuple(config.data.augment.zoom)
+    if len(zoom) != 2 or not 0 < zoom[0] <= zoom[1]:
+        raise InputError(
+            f"data.augment.zoom is the smallest and the largest magnification, both above 0, got "
+            f"{list(zoom)}; for example data.augment.zoom=[0.5,1.3], [1,1] for none."
+        )
     if not trainer.checkpoint_minutes >= 0:
         raise InputError(
             f"trainer.checkpoint_minutes must be 0 (only at the ends of epochs) or more, got "
