@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rates: dict[str, list[float]] = {name: [] for name in loops}
         for turn in range(flags.warmup + flags.rounds):
             for name, (use, batches) in loops.items():
+                settle()
                 if use is ready:
                     # What was made ready while another loop ran must not count.
                     for _ in range(READY):
@@ -125,6 +126,21 @@ def fed(data: str | Path, flags: argparse.Namespace, shape: tuple[int, int], bud
             config=AugmentConfig(composite=0, empty=0),
         )
     )
+
+
+def settle(quiet: float = 0.1, most: float = 20.0) -> None:
+    """Wait until the loop before has filled its buffers again, which would slow the next one.
+
+    Args:
+        quiet: of a processor's time, the share that counts as nothing at work.
+        most: seconds to wait at most.
+    """
+    until = time.monotonic() + most
+    while time.monotonic() < until:
+        used = time.process_time()
+        time.sleep(0.5)
+        if time.process_time() - used < 0.5 * quiet:
+            return
 
 
 def ready(batch: tuple) -> None:

@@ -130,16 +130,23 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
     rough = tf.constant([sample.rough for sample in store.samples])
     cutout = tf.constant([sample.cutout for sample in store.samples])
 
-    def fetch(from_store: Store, index: tf.Tensor) -> tf.Tensor:
-        photo = tf.numpy_function(lambda i: from_store[int(i)], [index], tf.uint8)
+    def person(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def read(number):
+            photo = store[int(number)]
+            return photo, cut_edges(photo)
+
+        photo, cut = tf.numpy_function(read, [index], (tf.uint8, tf.bool))
+        return tf.ensure_shape(photo, (None, None, channels + 1)), tf.ensure_shape(cut, (3,))
+
+    def scenery(index: tf.Tensor) -> tf.Tensor:
+        photo = tf.numpy_function(lambda number: scenes[int(number)], [index], tf.uint8)
         return tf.ensure_shape(photo, (None, None, channels + 1))
 
     def changed(index, shape, seed):
         draw, anew = tf.random.stateless_uniform((2,), seed + 5), tf.constant(False)
         if scenes is not None:
             anew = (draw[0] < config.composite + config.empty) | cutout[index]
-        photo = fetch(store, index)
-        cut = tf.ensure_shape(tf.numpy_function(cut_edges, [photo], tf.bool), (3,))
+        photo, cut = person(index)
         moved = warp(photo, shape, config, seed, cut, anew)
         image, alpha = moved[..., :-1], moved[..., -1:] / 255
         hard = rough[index]
@@ -163,7 +170,7 @@ def _changer(store: Store, scenes: Store | None, config: AugmentConfig, ramp: in
 
     def composited(image, alpha, is_rough, shape, seed, draw):
         chosen = tf.cast(draw[1] * len(scenes), tf.int32)
-        scene = warp(fetch(scenes, chosen), shape, config, seed + 11)[..., :-1]
+        scene = warp(scenery(chosen), shape, config, seed + 11)[..., :-1]
         if ramp:
             scene = eased(scene, hardness(seed[1], ramp), seed + 17)
         # An empty scene is a composite with nobody in it, in any light down to none: a network that
