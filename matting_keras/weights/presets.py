@@ -55,8 +55,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
         sha256={
-            ".keras": "99f94c1773e6413fab47d3ac1d0c8188675e373ac22dec997d72fdafc3c7b2cd",
-            ".onnx": "a9c346e51efc604412fc89cffc38f31f459b7609bd68b6de702af87ad551658d",
+            ".keras": "1dcaf903c847c6e0d05c2f7d2c5b8a6041734b3f4f06c39eb4df07fff790faa3",
+            ".onnx": "b2b1da73c0cfde343012901ba1f7e8064c2b350bb12a05ed103e318720470b92",
         },
     ),
     "night": Preset(
