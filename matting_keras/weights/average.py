@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import keras
 import numpy as np
@@ -90,7 +91,10 @@ def _check_same(first: keras.Model, other: keras.Model, which: str) -> None:
         raise InputError(f"{which}: one is {other.name!r}, the other {first.name!r}.")
     forms = [[(w.path, tuple(w.shape)) for w in model.weights] for model in (first, other)]
     if forms[0] != forms[1]:
+        pairs = zip_longest(*forms, fillvalue=("nothing", ()))
+        ours, theirs = next(pair for pair in pairs if pair[0] != pair[1])
         raise InputError(
-            f"{which}: have other layers or blocks, {len(forms[1])} and {len(forms[0])} arrays; "
-            "average networks in the form in which they were trained."
+            f"{which}: have other layers or blocks, first {theirs[0]} {theirs[1]} and {ours[0]} "
+            f"{ours[1]}; average networks in the form in which they were trained, not one of them "
+            "fused or exported."
         )

@@ -12,8 +12,6 @@ import tensorflow as tf
 from matting_keras.data.augment import warp
 from matting_keras.data.placement import KEPT, Person, cut_edges, places
 from matting_keras.data.strengths import AugmentConfig
-from matting_keras.errors import InputError
-from matting_keras.training.config import DataConfig, RunConfig, check
 
 STILL = replace(
     AugmentConfig(zoom=(1.0, 1.0)),
@@ -137,14 +135,6 @@ def test_a_photo_that_keeps_its_background_shows_little_else():
     assert (np.diff(np.array(large.x), axis=2) > 0).all()
     assert (np.diff(np.array(large.y), axis=1) > 0).all()
     assert (np.array(large.shown) == 1).all()
-
-
-@pytest.mark.parametrize("zoom", [(0.0, 1.2), (-1.0, 1.0), (1.3, 0.5), (0.5,), (0.5, 1.0, 1.5)])
-def test_a_zoom_that_cannot_be_is_refused_before_anything_is_loaded(zoom):
-    config = RunConfig(data=DataConfig(augment=AugmentConfig(zoom=zoom)))
-    with pytest.raises(InputError, match=r"data\.augment\.zoom is the smallest and the largest"):
-        check(config)
-    check(RunConfig(data=DataConfig(augment=AugmentConfig(zoom=(1.0, 1.0)))))
 
 
 @pytest.mark.parametrize("anew", [False, True])

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from matting_keras import build, metrics
 from matting_keras.architectures import ARCHITECTURES
+from matting_keras.data.strengths import AugmentConfig
 from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision, tensorboard
 from matting_keras.training.checkpoint import Checkpoint
 from matting_keras.training.command import overrides, parser, read_config
-from matting_keras.training.config import TrainerConfig
+from matting_keras.training.config import DataConfig, RunConfig, TrainerConfig, check
 from matting_keras.training.flags import parsed
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
@@ -159,6 +160,14 @@ def test_an_optimizer_refuses_what_it_does_not_know_and_says_how_to_drop_it():
 def test_what_the_configuration_does_not_know(line, message):
     with pytest.raises(InputError, match=message):
         configured(line)
+
+
+@pytest.mark.parametrize("zoom", [(0.0, 1.2), (-1.0, 1.0), (1.3, 0.5), (0.5,), (0.5, 1.0, 1.5)])
+def test_a_zoom_that_cannot_be_is_refused_before_anything_is_loaded(zoom):
+    config = RunConfig(data=DataConfig(augment=AugmentConfig(zoom=zoom)))
+    with pytest.raises(InputError, match=r"data\.augment\.zoom is the smallest and the largest"):
+        check(config)
+    check(RunConfig(data=DataConfig(augment=AugmentConfig(zoom=(1.0, 1.0)))))
 
 
 def test_a_networks_own_options_can_be_set():
