@@ -5,6 +5,7 @@ Everything here follows from sizes and a seed alone, whatever computes the batch
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -65,6 +66,7 @@ def training_plan(
     batch_size: int,
     seed: int,
     scenes: bool,
+    stray: float = 0.0,
 ) -> Planned:
     """The batches of a run: the number of a shape in `shapes`, and which photos, for each.
 
@@ -75,15 +77,19 @@ def training_plan(
         batch_size: photos per batch.
         seed: decides the order.
         scenes: whether there are pictures to composite in front of.
+        stray: share of photos that go to a shape drawn at random.
 
     Raises:
         InputError: fewer photos than one batch, or cut-outs without scenes.
     """
     check_enough(samples, batch_size, scenes)
-    return Planned(plan(wanted_shapes(sizes, shapes), batch_size, seed))
+    wanted = wanted_shapes(sizes, shapes)
+    return Planned(plan(wanted, batch_size, seed, stray, len(shapes)))
 
 
-def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+def plan(
+    wanted: np.ndarray, batch_size: int, seed: int, stray: float = 0.0, shapes: int = 0
+) -> Iterator[tuple[int, np.ndarray]]:
     """Which photos make up which batch, for ever: every epoch a new order, no photo twice.
 
     Photos that do not fill a batch of their shape are carried over into the next epoch, so none
@@ -93,18 +99,25 @@ def plan(wanted: np.ndarray, batch_size: int, seed: int) -> Iterator[tuple[int, 
         wanted: the number of each photo's shape, int (N,).
         batch_size: photos per batch.
         seed: decides the order.
+        stray: share of photos that go to a shape drawn at random, each epoch to another.
+        shapes: how many there are to draw from.
 
     Yields:
         The number of a shape and `batch_size` photo indices.
     """
-    waiting: dict[int, list[int]] = {int(b): [] for b in np.unique(wanted)}
+    waiting: defaultdict[int, list[int]] = defaultdict(list)
     epoch = 0
     while True:
-        for index in np.random.default_rng((seed, epoch)).permutation(len(wanted)):
-            queue = waiting[int(wanted[index])]
+        random = np.random.default_rng((seed, epoch))
+        order, chosen = random.permutation(len(wanted)), wanted
+        if stray:
+            strays = random.random(len(wanted)) < stray
+            chosen = np.where(strays, random.integers(shapes, size=len(wanted)), wanted)
+        for index in order:
+            queue = waiting[int(chosen[index])]
             queue.append(int(index))
             if len(queue) == batch_size:
-                yield int(wanted[index]), np.array(queue, "int32")
+                yield int(chosen[index]), np.array(queue, "int32")
                 queue.clear()
         epoch += 1
 

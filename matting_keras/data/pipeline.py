@@ -33,6 +33,7 @@ def training_batches(
     ramp: int = 0,
     targets: bool = False,
     share: Share = ALL,
+    stray: float = 0.0,
 ) -> tf.data.Dataset:
     """Endless batches of (image, alpha); each batch has one of `shapes`.
 
@@ -51,6 +52,7 @@ def training_batches(
             "unknown" (1 inside the unknown band) and "refined" (1 where the alpha is no rough
             mask).
         share: which rows of every batch to make; the others are not even read.
+        stray: share of photos that go to a shape drawn at random.
 
     Returns:
         A dataset of image float32 (batch, height, width, channels) in 0..255 and alpha float32
@@ -59,7 +61,8 @@ def training_batches(
     Raises:
         InputError: fewer photos than one batch, or cut-outs without scenes.
     """
-    planned = training_plan(store.samples, sizes, shapes, batch_size, seed, scenes is not None)
+    scened = scenes is not None
+    planned = training_plan(store.samples, sizes, shapes, batch_size, seed, scened, stray)
     mine = share.rows(batch_size)
     rows = mine.stop - mine.start
 

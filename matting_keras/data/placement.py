@@ -94,7 +94,7 @@ def places(size, draw, shape: tuple, config: AugmentConfig, person: Person | Non
         between = ops.logical_and(person.cut[:, 1], person.cut[:, 2])
         narrow = ops.logical_and(between, person.anew)
         step = ops.where(narrow, ops.minimum(step, size[:, 1] / target[1]), step)
-    centre = (size - 1) / 2 + draw[:, 3:5] * config.shift * size
+    centre = (size - 1) / 2 + draw[:, 3:5] * _reach(size, step, target, config)
     down, right = centre[:, 0], centre[:, 1]
     if person:
         stays = ops.logical_not(person.anew)
@@ -145,6 +145,12 @@ def _zoom(draw, config: AugmentConfig, person: Person | None):
         return zoom
     low, high = (math.log(max(bound, KEPT)) for bound in config.zoom)
     return ops.where(person.anew, zoom, ops.exp(low + (draw + 1) / 2 * (high - low)))
+
+
+def _reach(size, step, target: list, config: AugmentConfig):
+    """How far a photo may move: by its share, and where it is smaller than the canvas, anywhere."""
+    window = step[:, None] * ops.stack(target)
+    return config.shift * size + ops.maximum(window - size, 0.0) / 2
 
 
 def _inside(centre, half, length, first, last):

@@ -20,7 +20,8 @@ class AugmentConfig:
         zoom: smallest and largest magnification, relative to the photo just filling the shape. Of
             photos that keep their background at least `placement.KEPT`: there is none beyond them.
         rotate: largest turn, in degrees.
-        shift: largest shift, as a share of the sides.
+        shift: largest shift, as a share of the photo's sides; a person who is placed anew and
+            smaller than the picture may stand anywhere in it.
         brightness: largest shift, in levels of 255.
         contrast: largest change of slope, as a share.
         gamma: largest exponent away from 1, as a logarithm.

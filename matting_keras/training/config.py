@@ -64,6 +64,8 @@ class DataConfig:
         frame_step: of videos, which only recipes without alphas read, one frame in so many.
         ramp: share of the run after which composites get a tenth harder, from an even background
             to the whole scene; 0 for none, 0.05 to see whole scenes from the middle on.
+        stray: share of photos shown in a shape drawn at random, not in the one nearest to theirs:
+            people in wide pictures, where all photos are portraits.
         area: height times width of the training shapes, in pixels.
         ratios: width over height of the training shapes.
         validation: share of people held back.
@@ -77,6 +79,7 @@ class DataConfig:
     backgrounds: list[str] = field(default_factory=list)
     frame_step: int = 10
     ramp: float = 0.0
+    stray: float = 0.0
     area: int = 256 * 256
     ratios: list[float] = field(default_factory=lambda: list(ASPECT_RATIOS))
     validation: float = 0.1
@@ -171,6 +174,10 @@ def check(config: RunConfig) -> None:
         raise InputError(
             f"data.ramp is the share of the run for each of ten steps, 0 to 0.1, got "
             f"{config.data.ramp}."
+        )
+    if not 0 <= config.data.stray <= 1:
+        raise InputError(
+            f"data.stray is a share of the photos, 0 (none) to 1, got {config.data.stray}."
         )
     zoom = tuple(config.data.augment.zoom)
     if len(zoom) != 2 or not 0 < zoom[0] <= zoom[1]:

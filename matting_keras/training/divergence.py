@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from matting_keras.data.order import Planned, in_order, plan, wanted_shapes
+from matting_keras.data.order import in_order, training_plan
 from matting_keras.data.sample import Sample
 from matting_keras.errors import InputError
 from matting_keras.geometry import buckets
@@ -71,8 +71,16 @@ def odd_photos(setup: Setup) -> list[Sample]:
 def photos_between(setup: Setup, first: int, last: int) -> list[Sample]:
     """The photos of the training batches from `first` to before `last`, counted over the run."""
     config, photos = setup.config, setup.photos.train
-    wanted = wanted_shapes(photos.sizes, buckets(config.data.area, config.data.ratios))
-    batches = Planned(plan(wanted, config.trainer.batch_size, config.seed))
+    shapes = buckets(config.data.area, config.data.ratios)
+    batches = training_plan(
+        photos.store.samples,
+        photos.sizes,
+        shapes,
+        config.trainer.batch_size,
+        config.seed,
+        setup.photos.scenes is not None,
+        config.data.stray,
+    )
     indices = [index for step in range(first, last) for index in batches[step][1]]
     return [photos.store.samples[index] for index in indices]
 

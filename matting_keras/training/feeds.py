@@ -81,6 +81,7 @@ def _packed(config, photos, shapes, ramp, loss, share) -> Feed:
         ramp=ramp,
         resident=config.data.memory * 10**6,
         share=share,
+        stray=config.data.stray,
     )
     held = HeldBatches(photos.held.store, photos.held.sizes, shapes, size)
     return Feed(
@@ -115,6 +116,7 @@ def _piped(config, photos, shapes, ramp, loss, share) -> Feed:
             ramp=ramp,
             targets=True,
             share=share,
+            stray=config.data.stray,
         )
         return endless if loss.supervised else endless.map(untold)
 

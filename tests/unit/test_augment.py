@@ -149,6 +149,18 @@ def test_plan_is_reproducible_and_complete():
     assert any((a[1] != b[1]).any() for a, b in zip(batches, other, strict=True))
 
 
+def test_strays_go_to_any_shape_and_the_others_to_their_own():
+    wanted = np.array([0] * 10 + [1] * 7)
+    batches = list(islice(plan(wanted, 4, seed=1, stray=0.5, shapes=3), 90))
+    at_home = np.concatenate([wanted[indices] == bucket for bucket, indices in batches])
+    assert at_home.mean() == pytest.approx(0.5 + 0.5 / 3, abs=0.1)
+    assert {bucket for bucket, _ in batches} == {0, 1, 2}
+    counts = np.bincount(np.concatenate([b[1] for b in batches]), minlength=17)
+    assert counts.max() - counts.min() <= 2
+    again = list(islice(plan(wanted, 4, seed=1, stray=0.5, shapes=3), 90))
+    assert all((a[1] == b[1]).all() for a, b in zip(batches, again, strict=True))
+
+
 @pytest.fixture(scope="module")
 def drawn():
     samples = sources.synthetic(24, 1, [(64, 48), (48, 64), (56, 56)])

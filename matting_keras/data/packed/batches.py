@@ -26,6 +26,7 @@ class TrainingBatches:
         ramp: batches after which composites get a tenth harder; 0 for whole scenes from the first.
         resident: bytes of photos that may stay on the device.
         share: which rows of every batch to make.
+        stray: share of photos that go to a shape drawn at random.
 
     Raises:
         InputError: fewer photos than one batch, or cut-outs without scenes.
@@ -43,9 +44,10 @@ class TrainingBatches:
         ramp: int = 0,
         resident: int = 0,
         share: Share = ALL,
+        stray: float = 0.0,
     ):
         scened = scenes is not None
-        self._plan = training_plan(store.samples, sizes, shapes, batch_size, seed, scened)
+        self._plan = training_plan(store.samples, sizes, shapes, batch_size, seed, scened, stray)
         self.shapes = shapes
         self.seed = seed
         self.ramp = ramp * batch_size
