@@ -262,7 +262,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
 
 
 def _label_options(command: argparse.ArgumentParser) -> None:
-    from matting_keras.inference.mirrored import LOOKS
+    from matting_keras.inference.looks import LOOKS
 
     command.add_argument("photos", metavar="PHOTOS", help="a folder of them")
     command.add_argument("--output", required=True, metavar="DIR", help="the data folder to write")

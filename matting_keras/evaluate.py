@@ -20,8 +20,8 @@ from matting_keras.data.store import check
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
 from matting_keras.inference.levels import UNTOUCHED, checked, stretched
+from matting_keras.inference.looks import twice
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.mirrored import twice
 from matting_keras.inference.peers import Peer
 from matting_keras.media.images import list_images, read_alpha
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from matting_keras.errors import InputError
-from matting_keras.inference.engines import Runtime
-from matting_keras.inference.runtimes import for_frames
 
 UNTOUCHED = (0.0, 1.0)
 
@@ -56,26 +54,3 @@ def stretched(alpha: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     scale = np.float32(1 / (high - low))
     return np.clip((alpha - np.float32(low)) * scale, 0, 1).astype(np.float32, copy=False)
-
-
-class Levels:
-    """A runtime whose alphas are stretched.
-
-    Args:
-        runtime: the one that finds them.
-        low: see `stretched`.
-        high: likewise.
-    """
-
-    def __init__(self, runtime: Runtime, low: float, high: float):
-        self._runtime, self._levels = runtime, (low, high)
-        self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
-
-    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
-        """As that of the runtime inside."""
-        runtime, calls = for_frames(self._runtime, ahead)
-        return Levels(runtime, *self._levels), calls
-
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        # NaN stays NaN: whoever asked says what is wrong with it.
-        return stretched(np.asarray(self._runtime.run(batch)), *self._levels)

@@ -11,11 +11,11 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.geometry import LARGEST_SIDE
-from matting_keras.inference.engines import Runtime
+from matting_keras.inference.finish import Finish, Finished
 from matting_keras.inference.heap import keep_freed_memory
-from matting_keras.inference.levels import SHIPPED, UNTOUCHED, Levels, checked
-from matting_keras.inference.mirrored import LOOKS, Mirrored
-from matting_keras.inference.parts import PARTS, Parts
+from matting_keras.inference.levels import SHIPPED, UNTOUCHED, checked
+from matting_keras.inference.looks import LOOKS, SecondLook
+from matting_keras.inference.parts import PARTS
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.refine import METHODS
 from matting_keras.inference.runtimes import READS, open_runtime
@@ -52,15 +52,15 @@ class Matter:
             certain of nothing.
         looks: 2 for what is found in a picture and in its mirror image together, where the surer
             one counts for more, in twice the network's time: people are found better, and nobody
-            where nobody is. None is 2 for shipped weights and 1 for others. Frames of a film have
-            one look all the same.
+            where nobody is. The second look is closer where somebody is small in the picture. None
+            is 2 for shipped weights and 1 for others. Frames of a film have one look all the same.
         levels: black and white point: alphas up to the first become 0, from the second on 1. None
             is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
             network says, for others.
 
     Attributes:
-        runtime: the loaded engine; `runtime.name` says which, `runtime.device` on what it runs,
-            "CPU" or "GPU".
+        runtime: the loaded engine, for one look at each picture; `runtime.name` says which,
+            `runtime.device` on what it runs, "CPU" or "GPU".
         area: as above, settled.
         parts: as above, settled.
         looks: as above, settled.
@@ -106,9 +106,13 @@ class Matter:
         self.looks = looks or (2 if shipped else 1)
         self.parts = parts or ("sure" if shipped else "all")
         self.levels = told or (SHIPPED if shipped else UNTOUCHED)
-        self.runtime = _seeing(opened, self.looks, self.parts, self.levels)
-        own = shipped.area if shipped else _told(self.runtime.metadata)
+        own = shipped.area if shipped else _told(opened.metadata)
         self.area = area or own or AREA
+        finish = Finish(self.parts, self.levels)
+        self.runtime = Finished(opened, finish)
+        self._first, self._again = self.runtime, None
+        if self.looks == 2:
+            self._first, self._again = opened, SecondLook(opened, self.area, finish)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.
@@ -140,16 +144,7 @@ class Matter:
             InputError: naming the first picture that cannot be read.
         """
         prepared = (prepare(to_photo(image), self.area, self.refine) for image in images)
-        return matte(prepared, self.runtime)
-
-
-def _seeing(runtime: Runtime, looks: int, parts: str, levels: tuple[float, float]) -> Runtime:
-    """A runtime with what is done to its alphas; levels last, for parts go by what it says."""
-    if looks == 2:
-        runtime = Mirrored(runtime)
-    if parts != "all":
-        runtime = Parts(runtime, parts)
-    return runtime if levels == UNTOUCHED else Levels(runtime, *levels)
+        return matte(prepared, self._first, self._again)
 
 
 def _find(model: str | os.PathLike | keras.Model, runtime: str) -> Path | keras.Model:

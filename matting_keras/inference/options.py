@@ -8,8 +8,8 @@ from pathlib import Path
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.levels import LEVELS_HELP
+from matting_keras.inference.looks import LOOKS, LOOKS_HELP
 from matting_keras.inference.matter import AREA, Matter
-from matting_keras.inference.mirrored import LOOKS, LOOKS_HELP
 from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS

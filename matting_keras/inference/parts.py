@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from matting_keras.inference.engines import Runtime
-from matting_keras.inference.runtimes import for_frames
 from matting_keras.media.opencv import opencv
 
 PARTS = ("sure", "largest", "all")
@@ -108,28 +106,3 @@ def nearer(alpha: np.ndarray, kept: np.ndarray, dropped: np.ndarray) -> np.ndarr
         for part in (kept, dropped)
     )
     return np.where(to_kept <= to_dropped, alpha, np.float32(0))
-
-
-class Parts:
-    """A runtime whose alphas hold some of their parts only.
-
-    Args:
-        runtime: the one that finds them.
-        parts: "sure" or "largest"; see the functions.
-    """
-
-    def __init__(self, runtime: Runtime, parts: str):
-        self._runtime, self._parts = runtime, parts
-        self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
-
-    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
-        """As that of the runtime inside."""
-        runtime, calls = for_frames(self._runtime, ahead)
-        return Parts(runtime, self._parts), calls
-
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        found = np.asarray(self._runtime.run(batch))
-        if found.shape != (*batch.shape[:3], 1) or not np.isfinite(found).all():
-            return found  # whoever asked says what is wrong with it
-        keep = {"sure": sure, "largest": largest}[self._parts]
-        return np.stack([keep(alpha[..., 0])[..., None] for alpha in found])

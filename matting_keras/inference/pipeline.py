@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,15 +26,16 @@ class Prepared(NamedTuple):
         canvas: where the picture lies in it.
         size: the picture's own (height, width).
         own: the picture's own transparency at that size, or None.
-        rgb: its full-size pixels, uint8 RGB, which guide the alpha's edges; None where the alpha
-            is only enlarged.
+        rgb: its full-size pixels, uint8 RGB.
+        refine: one of `refine.METHODS`: how the alpha comes back to the picture's size.
     """
 
     values: np.ndarray
     canvas: Canvas
     size: tuple[int, int]
     own: np.ndarray | None
-    rgb: np.ndarray | None = None
+    rgb: np.ndarray
+    refine: str
 
 
 def prepare(photo: Photo, area: int, refine: str = "guided", quick: bool = False) -> Prepared:
@@ -55,16 +56,23 @@ def prepare(photo: Photo, area: int, refine: str = "guided", quick: bool = False
     values = (shrink_quickly if quick else shrink)(photo.rgb, canvas.inner)
     below, right = (outer - inner for outer, inner in zip(canvas.outer, canvas.inner, strict=True))
     values = np.pad(values, ((0, below), (0, right), (0, 0)), mode="edge")
-    guide = None if refine == "off" else photo.rgb
-    return Prepared(values, canvas, (height, width), photo.alpha, guide)
+    return Prepared(values, canvas, (height, width), photo.alpha, photo.rgb, refine)
 
 
-def matte(pictures: Iterable[Prepared], runtime: Runtime) -> list[np.ndarray]:
+Again = Callable[[Sequence[Prepared], np.ndarray], Sequence[tuple[np.ndarray, Prepared]]]
+"""Takes pictures of one shape and the alphas found in them, gives each a better alpha, and the
+picture at that alpha's size."""
+
+
+def matte(
+    pictures: Iterable[Prepared], runtime: Runtime, again: Again | None = None
+) -> list[np.ndarray]:
     """Run prepared pictures, those of one shape together, and bring each alpha to full size.
 
     Args:
         pictures: from `prepare`; taken one by one, a few of each shape at a time.
         runtime: from `runtimes.open_runtime`.
+        again: what looks a second time, as `looks.SecondLook`; None looks once.
 
     Returns:
         One float32 alpha (height, width) in 0..1 for each, in the order given.
@@ -78,16 +86,19 @@ def matte(pictures: Iterable[Prepared], runtime: Runtime) -> list[np.ndarray]:
         alike = waiting.setdefault(picture.values.shape, {})
         alike[index] = picture
         if len(alike) == BATCH:
-            alphas |= _matted(waiting.pop(picture.values.shape), runtime)
+            alphas |= _matted(waiting.pop(picture.values.shape), runtime, again)
     for alike in waiting.values():
-        alphas |= _matted(alike, runtime)
+        alphas |= _matted(alike, runtime, again)
     return [alphas[index] for index in range(len(alphas))]
 
 
-def _matted(pictures: dict[int, Prepared], runtime: Runtime) -> dict[int, np.ndarray]:
-    batch = np.stack([picture.values for picture in pictures.values()]).astype(np.float32)
-    found = zip(_run(runtime, batch), pictures.items(), strict=True)
-    return {index: restore(alpha, picture) for alpha, (index, picture) in found}
+def _matted(
+    pictures: dict[int, Prepared], runtime: Runtime, again: Again | None
+) -> dict[int, np.ndarray]:
+    alike = list(pictures.values())
+    alphas = run(runtime, np.stack([picture.values for picture in alike]).astype(np.float32))
+    found = again(alike, alphas) if again else zip(alphas, alike, strict=True)
+    return {index: restore(*pair) for index, pair in zip(pictures, found, strict=True)}
 
 
 def restore(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
@@ -98,14 +109,26 @@ def restore(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
     """
     height, width = picture.canvas.inner
     alpha = np.clip(alpha[:height, :width], 0, 1)
-    if picture.rgb is None:
+    if picture.refine == "off":
         alpha = enlarge(alpha, picture.size)
     else:
         alpha = refine_alpha(picture.rgb, alpha, picture.values[:height, :width])
     return alpha if picture.own is None else alpha * picture.own
 
 
-def _run(runtime: Runtime, batch: np.ndarray) -> np.ndarray:
+def run(runtime: Runtime, batch: np.ndarray) -> np.ndarray:
+    """What a network finds in pictures.
+
+    Args:
+        runtime: from `runtimes.open_runtime`.
+        batch: float32 RGB 0..255 (batch, height, width, 3).
+
+    Returns:
+        float32 (batch, height, width).
+
+    Raises:
+        InputError: the network gave something that is not an alpha.
+    """
     alpha = np.asarray(runtime.run(batch), dtype=np.float32)
     if alpha.shape != (*batch.shape[:3], 1):
         raise InputError(

@@ -15,8 +15,8 @@ import numpy as np
 
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
+from matting_keras.inference.looks import twice
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.mirrored import twice
 from matting_keras.inference.peers import FORMS, Peer
 from matting_keras.media.images import list_images, read_alpha, read_image, write_image
 from matting_keras.workshop import pool, shards

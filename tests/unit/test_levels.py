@@ -7,7 +7,8 @@ from PIL import Image
 from matting_keras import Matter, cli
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
-from matting_keras.inference.levels import SHIPPED, UNTOUCHED, Levels, stretched
+from matting_keras.inference.finish import Finish, Finished
+from matting_keras.inference.levels import SHIPPED, UNTOUCHED, stretched
 from matting_keras.inference.runtimes import for_frames
 from matting_keras.weights.presets import find
 
@@ -42,7 +43,7 @@ def test_levels_out_of_order_are_refused(levels):
 
 
 def test_a_runtime_is_stretched_for_photos_and_frames():
-    levelled = Levels(Ramp(), 0.2, 0.7)
+    levelled = Finished(Ramp(), Finish(levels=(0.2, 0.7)))
     frames, calls = for_frames(levelled, ahead=True)
     batch = np.zeros((2, 32, 32, 3), np.float32)
     wanted = stretched(Ramp().run(batch), 0.2, 0.7)
@@ -56,7 +57,8 @@ def test_nan_is_left_to_whoever_asked():
         def run(self, batch):
             return np.full((*batch.shape[:3], 1), np.nan, np.float32)
 
-    assert np.isnan(Levels(Broken(), 0.1, 0.9).run(np.zeros((1, 32, 32, 3)))).all()
+    broken = Finished(Broken(), Finish(levels=(0.1, 0.9)))
+    assert np.isnan(broken.run(np.zeros((1, 32, 32, 3)))).all()
 
 
 def test_shipped_weights_have_levels_and_others_what_they_are_told(tiny_onnx):

@@ -15,8 +15,9 @@ from PIL import Image
 from matting_keras import Matter, cli, composite
 from matting_keras.errors import InputError
 from matting_keras.inference import studio
+from matting_keras.inference.finish import Finish, Finished
 from matting_keras.inference.options import finder, network, parser
-from matting_keras.inference.parts import Parts, largest
+from matting_keras.inference.parts import largest
 from matting_keras.media.images import read_alpha, read_photo
 from matting_keras.media.kinds import kind_of
 from matting_keras.media.video import VideoReader
@@ -220,7 +221,7 @@ def test_loose_hair_stays_with_the_person_it_is_near_to():
 
 def test_what_is_no_alpha_comes_to_whoever_complains():
     wrong = SimpleNamespace(name="", device="", metadata={}, run=lambda batch: np.zeros((1, 2)))
-    assert Parts(wrong, "sure").run(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 2)
+    assert Finished(wrong, Finish("sure")).run(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 2)
 
 
 def test_a_gpu_that_is_left_aside_is_told(tiny_onnx, monkeypatch, caplog):

@@ -1,0 +1,54 @@
+"""What is done to an alpha that a network gave, at the network's size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from matting_keras.inference.engines import Runtime
+from matting_keras.inference.levels import UNTOUCHED, stretched
+from matting_keras.inference.parts import largest, sure
+from matting_keras.inference.runtimes import for_frames
+
+
+class Finish(NamedTuple):
+    """What is done: levels last, for parts go by what the network says.
+
+    Attributes:
+        parts: a key of `parts.PARTS`.
+        levels: black and white point.
+    """
+
+    parts: str = "all"
+    levels: tuple[float, float] = UNTOUCHED
+
+    def __call__(self, alpha: np.ndarray) -> np.ndarray:
+        """An alpha (height, width) in 0..1, finished."""
+        if self.parts != "all":
+            alpha = {"sure": sure, "largest": largest}[self.parts](alpha)
+        return alpha if self.levels == UNTOUCHED else stretched(alpha, *self.levels)
+
+
+class Finished:
+    """A runtime whose alphas are finished.
+
+    Args:
+        runtime: the one that finds them.
+        finish: what is done to them.
+    """
+
+    def __init__(self, runtime: Runtime, finish: Finish):
+        self._runtime, self._finish = runtime, finish
+        self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
+
+    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
+        """As that of the runtime inside."""
+        runtime, calls = for_frames(self._runtime, ahead)
+        return Finished(runtime, self._finish), calls
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        found = np.asarray(self._runtime.run(batch))
+        if found.shape != (*batch.shape[:3], 1) or not np.isfinite(found).all():
+            return found  # whoever asked says what is wrong with it
+        return np.stack([self._finish(alpha[..., 0])[..., None] for alpha in found])

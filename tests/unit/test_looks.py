@@ -1,0 +1,230 @@
+"""A photo that is looked at twice: mirrored, and closer where somebody is small in it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from matting_keras import Matter, cli
+from matting_keras.errors import InputError
+from matting_keras.evaluate import evaluate
+from matting_keras.inference.finish import Finish
+from matting_keras.inference.looks import SecondLook, closer
+from matting_keras.inference.pipeline import matte, prepare
+from matting_keras.media.images import Photo
+from matting_keras.weights.presets import find
+
+AREA = 96 * 128
+
+
+class Bright:
+    """A network that takes what is bright for a person, and likes the left half better."""
+
+    name, device, metadata = "bright", "CPU", {"matting_keras.area": "1024"}
+
+    def __init__(self, right: float = 1.0):
+        self.seen, self._right = [], right
+
+    def run(self, batch):
+        self.seen.append(batch.shape[1:3])
+        alpha = batch[..., :1] / 255
+        alpha[:, :, batch.shape[2] // 2 :] *= self._right
+        return alpha
+
+
+def looked(network, picture: np.ndarray, looks: int = 2, **options) -> np.ndarray:
+    prepared = prepare(Photo(picture, options.pop("own", None)), AREA, **options)
+    again = SecondLook(network, AREA, Finish()) if looks == 2 else None
+    return matte([prepared], network, again)[0]
+
+
+def disc(centre: tuple[int, int], radius: int, size=(600, 800)) -> np.ndarray:
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    far = np.hypot(rows - centre[0], columns - centre[1])
+    return np.clip(radius + 0.5 - far, 0, 1).astype(np.float32)
+
+
+def photo_of(alpha: np.ndarray) -> np.ndarray:
+    return np.repeat((255 * alpha).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_the_surer_look_counts_for_more_and_stays_in_place():
+    alpha = np.zeros((96, 128), np.float32)
+    alpha[8:, :20], alpha[:88, 100:] = 1, 1
+    network = Bright(right=0.5)
+    twice = looked(network, photo_of(alpha), refine="off")
+    assert network.seen == [(96, 128)] * 2 and twice.dtype == np.float32
+    sure, doubtful = 0.55**2, 0.05**2
+    wanted = (sure + 0.5 * doubtful) / (sure + doubtful)
+    np.testing.assert_allclose(twice, wanted * alpha, atol=1e-6)
+
+
+@pytest.mark.parametrize("centre", [(90, 100), (300, 400), (555, 700), (310, 20)])
+@pytest.mark.parametrize("refine", ["off", "guided"])
+def test_who_is_small_is_seen_closer_and_stays_in_place(centre, refine):
+    alpha = disc(centre, 60)
+    network = Bright()
+    once, twice = (looked(network, photo_of(alpha), n, refine=refine) for n in (1, 2))
+    assert len(network.seen) == 3
+    assert np.prod(network.seen[2]) < 1.5 * AREA, "no more work than a look at the whole"
+    if refine == "off":
+        assert np.abs(twice - alpha).mean() < 0.6 * np.abs(once - alpha).mean()
+    for axis, length in enumerate(alpha.shape):
+        places = np.arange(length) * 1.0
+        middles = [(a.sum(1 - axis) @ places) / a.sum() for a in (twice, alpha)]
+        assert abs(middles[0] - middles[1]) < 0.7
+
+
+def test_a_closer_look_is_believed_more():
+    class Blind(Bright):
+        """Sees of who is far away only what is around them."""
+
+        def run(self, batch):
+            alpha = super().run(batch)
+            for one in alpha:
+                rows, columns = np.nonzero(one[..., 0] > 0.5)
+                row, column = int(rows.mean()), int(columns.mean())
+                if np.ptp(rows) < 40:
+                    one[row - 3 : row + 3, column - 3 : column + 3] = 0
+            return alpha
+
+    alpha = disc((400, 300), 90)
+    once, twice = (looked(Blind(), photo_of(alpha), n, refine="off") for n in (1, 2))
+    assert once[395:405, 295:305].max() < 0.1
+    assert twice[395:405, 295:305].min() > 0.7
+
+
+def test_what_lies_outside_of_the_closer_look_stays():
+    alpha = np.maximum(disc((200, 200), 80), disc((500, 700), 6))
+    once, twice = (looked(Bright(), photo_of(alpha), looks, refine="off") for looks in (1, 2))
+    changed = np.abs(once - twice)
+    assert changed[100:300, 100:300].max() > 0.2
+    assert changed[480:520, 680:720].max() < 0.1 < 0.4 < twice[500, 700]
+
+
+def test_a_picture_keeps_its_own_transparency():
+    alpha, own = disc((300, 400), 60), np.zeros((600, 800), np.float32)
+    own[:300] = 1
+    twice = looked(Bright(), photo_of(alpha), own=own)
+    assert twice[250, 400] > 0.9 and twice[300:].max() == 0
+
+
+def test_pictures_of_one_shape_have_looks_of_their_own():
+    discs = [((300, 400), 60), ((300, 400), 500), ((100, 100), 30), ((-50, 0), 1)]
+    alphas = [disc(*numbers) for numbers in discs]
+    pictures = [photo_of(alpha) for alpha in alphas]
+    network = Bright()
+    again = SecondLook(network, AREA, Finish())
+    together = matte((prepare(Photo(p, None), AREA) for p in pictures), network, again)
+    assert len(network.seen) == 4  # once all, two closer, two that are whole
+    for picture, found in zip(pictures, together, strict=True):
+        np.testing.assert_allclose(looked(Bright(), picture), found, atol=1e-6)
+
+
+def test_a_window_holds_everybody_who_counts():
+    small, speck = disc((30, 20), 8, (96, 128)), disc((80, 120), 1, (96, 128))
+    for alpha in (small, np.maximum(small, speck)):
+        window = closer(alpha, (600, 800), AREA)
+        rows, columns = window.seen
+        assert rows.start / window.size[0] < 22 / 96 and rows.stop / window.size[0] > 38 / 96
+        assert columns.start / window.size[1] < 12 / 128 < 28 / 128 < columns.stop / window.size[1]
+        assert columns.stop < window.size[1]
+        assert window.rows % 32 == window.columns % 32 == 0
+        assert 1 < window.nearer <= 16
+    both = closer(np.maximum(small, disc((70, 60), 6, (96, 128))), (600, 800), AREA)
+    assert both.seen[0].stop / both.size[0] > 76 / 96
+
+
+@pytest.mark.parametrize(
+    ("alpha", "size"),
+    [
+        (np.zeros((96, 128), np.float32), (600, 800)),  # nobody
+        (disc((48, 64), 60, (96, 128)), (600, 800)),  # fills the picture
+        (disc((30, 20), 8, (96, 128)), (96, 128)),  # nothing more to see
+        (disc((3, 3), 2, (32, 32)), (1, 1)),
+    ],
+)
+def test_a_look_at_the_whole_where_a_closer_one_shows_no_more(alpha, size):
+    assert closer(alpha, size, AREA) is None
+
+
+@pytest.mark.parametrize("size", [(2, 3000), (3000, 2), (33, 40), (1500, 1000)])
+def test_any_size_of_picture_is_looked_at_twice(size):
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        picture = np.zeros((*size, 3), np.uint8)
+        row, column = (random.integers(length) for length in size)
+        picture[row : row + 200, column : column + 200] = 255
+        alpha = looked(Bright(), picture)
+        assert alpha.shape == size and np.isfinite(alpha).all()
+
+
+def test_a_second_look_that_is_no_alpha_is_complained_of():
+    class Tired(Bright):
+        def run(self, batch):
+            alpha = super().run(batch)
+            return alpha if len(self.seen) == 1 else self.wrong(alpha)
+
+    for wrong in (lambda alpha: alpha * np.nan, lambda alpha: alpha[:, 1:]):
+        network = Tired()
+        network.wrong = wrong
+        with pytest.raises(InputError, match="the network gave"):
+            looked(network, photo_of(disc((300, 400), 60)))
+
+
+def test_shipped_networks_look_twice_and_others_when_told(tiny_onnx):
+    for shipped in ("dark-light", find("dark-light")):
+        assert Matter(shipped).looks == 2
+        assert Matter(shipped, looks=1).looks == 1
+    assert Matter(tiny_onnx).looks == 1
+    assert Matter(tiny_onnx, looks=2).looks == 2
+
+
+def test_a_pictures_mirror_image_has_the_alphas_mirror_image():
+    photo = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    turned = np.ascontiguousarray(photo[:, ::-1])
+    options = {"area": 96 * 64, "refine": "off", "parts": "all"}
+    for looks in (1, 2):
+        matter = Matter("dark-light", looks=looks, **options)
+        apart = np.abs(matter(photo) - matter(turned)[:, ::-1]).max()
+        assert (apart < 1e-5) == (looks == 2)
+
+
+def test_the_command_passes_it_on(tmp_path):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    alphas = {}
+    for words in ("--looks=2", "--looks=1", ""):
+        told = ["--weights", "dark-light", "--parts", "all", "--alpha-only", *words.split()]
+        out = tmp_path / f"out{words}"
+        assert cli.main(["matte", str(tmp_path / "a.png"), *told, "--output", str(out)]) == 0
+        alphas[words] = np.array(Image.open(out / "a.png"))
+    np.testing.assert_array_equal(alphas[""], alphas["--looks=2"])
+    assert (alphas["--looks=1"] != alphas["--looks=2"]).any()
+
+
+def test_evaluate_says_how_often_it_looked(tmp_path, capsys):
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "room.png")
+    for words, shown in (([], "81,920×2"), (["--looks", "1"], "81,920 ")):
+        asked = ["evaluate", "dark-light", "--data", str(tmp_path), "--people", "none"]
+        assert cli.main([*asked, *words]) == 0
+        assert shown in capsys.readouterr().out
+
+
+def test_peers_look_twice_only_when_told(tmp_path, monkeypatch):
+    class Left:
+        area = None
+
+        def __init__(self, path):
+            pass
+
+        def __call__(self, image):
+            alpha = np.zeros(image.shape[:2], np.float32)
+            alpha[:, : image.shape[1] // 4] = 1
+            return alpha
+
+    monkeypatch.setattr("matting_keras.evaluate.Peer", Left)
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "room.png")
+    for looks in (None, 1, 2):
+        found = evaluate("x.onnx", tmp_path, peer=True, people="none", looks=looks, quiet=True)
+        assert found.summary["MAD"] == pytest.approx(1 / 4)
+        assert found.summary["MSE"] == pytest.approx(1 / 8 if looks == 2 else 1 / 4)
