@@ -109,7 +109,7 @@ class Matter:
         own = shipped.area if shipped else _told(opened.metadata)
         self.area = area or own or AREA
         finish = Finish(self.parts, self.levels)
-        self.runtime = Finished(opened, finish)
+        self.runtime = opened if finish == Finish() else Finished(opened, finish)
         self._first, self._again = self.runtime, None
         if self.looks == 2:
             self._first, self._again = opened, SecondLook(opened, self.area, finish)

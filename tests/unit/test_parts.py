@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from matting_keras import Matter, cli
-from matting_keras.inference.parts import Parts, sure
+from matting_keras.inference.finish import Finished
+from matting_keras.inference.parts import sure
 from matting_keras.weights.presets import find
 
 
@@ -59,7 +60,7 @@ def test_any_size(shape):
 def test_shipped_networks_are_held_to_what_they_are_sure_of(tiny_onnx):
     for shipped in ("dark-light", find("dark-light")):
         matter = Matter(shipped, levels=(0, 1))
-        assert matter.parts == "sure" and isinstance(matter.runtime, Parts)
+        assert matter.parts == "sure" and isinstance(matter.runtime, Finished)
     assert Matter("dark-light", parts="all").parts == "all"
     assert Matter(tiny_onnx).parts == "all"
 
