@@ -170,6 +170,12 @@ def test_a_zoom_that_cannot_be_is_refused_before_anything_is_loaded(zoom):
     check(RunConfig(data=DataConfig(augment=AugmentConfig(zoom=(1.0, 1.0)))))
 
 
+@pytest.mark.parametrize("stray", [-0.1, 1.5, float("nan")])
+def test_strays_that_cannot_be_are_refused(stray):
+    with pytest.raises(InputError, match=r"data\.stray is a share of the photos"):
+        check(RunConfig(data=DataConfig(stray=stray)))
+
+
 def test_a_networks_own_options_can_be_set():
     config = configured("--arch u2netp arch.options.input_norm=half arch.asymmetric=true")
     assert config.arch.options == {"input_norm": "half"}
