@@ -45,8 +45,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
         sha256={
-            ".keras": "06edf75e4374e431929c9081f43281bd7a8485ab95de9db804c86a62e8b5233e",
-            ".onnx": "97c1cf2f946661014492b4b05822b398d85dedae85b47c6710fa86aacc1b5c2c",
+            ".keras": "4777ee38306178337a4f36552d029a8722482e5d9c8aa6abf06a2514003023d8",
+            ".onnx": "3a62e5229ae2e1b7d9aa305afdf58cefafa9c4509356c2418525d44679313415",
         },
     ),
     "night-lite": Preset(
