@@ -8,7 +8,7 @@ import numpy as np
 
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.levels import UNTOUCHED, stretched
-from matting_keras.inference.parts import largest, sure
+from matting_keras.inference.parts import SHARE, SHARE_CLOSER, largest, sure
 from matting_keras.inference.runtimes import for_frames
 
 
@@ -23,10 +23,12 @@ class Finish(NamedTuple):
     parts: str = "all"
     levels: tuple[float, float] = UNTOUCHED
 
-    def __call__(self, alpha: np.ndarray) -> np.ndarray:
-        """An alpha (height, width) in 0..1, finished."""
-        if self.parts != "all":
-            alpha = {"sure": sure, "largest": largest}[self.parts](alpha)
+    def __call__(self, alpha: np.ndarray, closer: bool = False) -> np.ndarray:
+        """An alpha (height, width) in 0..1, finished; `closer` where a look at it was closer."""
+        if self.parts == "sure":
+            alpha = sure(alpha, share=SHARE_CLOSER if closer else SHARE)
+        elif self.parts == "largest":
+            alpha = largest(alpha)
         return alpha if self.levels == UNTOUCHED else stretched(alpha, *self.levels)
 
 

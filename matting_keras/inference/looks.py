@@ -189,9 +189,8 @@ class SecondLook:
         if whole:
             again = self._mirrored(np.stack([pictures[index].values for index in whole]))
             for index, found in zip(whole, again, strict=True):
-                done[index] = both(alphas[index], found), pictures[index]
-        pairs = (done[index] for index in range(len(pictures)))
-        return [(self._finish(alpha), picture) for alpha, picture in pairs]
+                done[index] = self._finish(both(alphas[index], found)), pictures[index]
+        return [done[index] for index in range(len(pictures))]
 
     def _nearer(
         self, picture: Prepared, alpha: np.ndarray, window: Window
@@ -200,7 +199,7 @@ class SecondLook:
         found = self._mirrored(np.ascontiguousarray(values[window.seen])[None])[0]
         alpha = enlarge(alpha, window.size)
         alpha[window.seen] = both(alpha[window.seen], np.clip(found, 0, 1), window.nearer)
-        canvas = Canvas(window.size, window.size)
+        alpha, canvas = self._finish(alpha, closer=True), Canvas(window.size, window.size)
         return alpha, picture._replace(values=values, canvas=canvas)
 
     def _mirrored(self, values: np.ndarray) -> np.ndarray:

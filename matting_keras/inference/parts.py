@@ -25,6 +25,9 @@ CERTAIN = 0.97
 SHARE = 0.15
 """Of a part's core, that must be certain (benchmarks/README.md, certainty, has what others do)."""
 
+SHARE_CLOSER = 0.25
+"""Likewise after a closer look, to which things look more like people, too."""
+
 GAP = 64
 """Parts nearer to each other than the picture's longer side over this are one."""
 

@@ -65,8 +65,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from night-lite",
         area=288 * 256,
         sha256={
-            ".keras": "3f0e23a907814087d6079f38f8cde14869ab9a11321cf72dbcaa1cf603de7991",
-            ".onnx": "c81dfd7cf4e1caaf106f837f033caa4f3cdc51158aaa2c9659a3fe51a77a452b",
+            ".keras": "c8e1d2c91dc57adecf87e972fabaf7d1298618c4554c9acaf230ec44a6b76b1a",
+            ".onnx": "59a149d4308454be1520bb0f846c28428a4b1d915fa759958d4217a6279c373a",
         },
     ),
     "dark-light-clean": Preset(

@@ -158,6 +158,18 @@ def test_any_size_of_picture_is_looked_at_twice(size):
         assert alpha.shape == size and np.isfinite(alpha).all()
 
 
+@pytest.mark.parametrize(("certain", "kept"), [(0.3, True), (0.2, False)])
+def test_who_is_found_closer_must_be_surer(certain, kept):
+    """Of a core of which 0.2 is certain, a look at the whole would keep all."""
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[240:360, 340:460] = 0.9
+    alpha[240 : 240 + int(certain * 120), 340:460] = 1
+    prepared = prepare(Photo(photo_of(alpha), None), AREA, "off")
+    again = SecondLook(Bright(), AREA, Finish("sure"))
+    found = matte([prepared], Bright(), again)[0]
+    assert (found.max() > 0.5) == kept
+
+
 def test_a_second_look_that_is_no_alpha_is_complained_of():
     class Tired(Bright):
         def run(self, batch):
