@@ -90,6 +90,11 @@ def _export_options(command: argparse.ArgumentParser) -> None:
         help="height times width of the input at which it does best, such as it was trained at; "
         "an ONNX file says so (default: the network's)",
     )
+    command.add_argument(
+        "--half",
+        action="store_true",
+        help="keep an ONNX file's weights in half precision: half the file, as fast as ever",
+    )
 
 
 def _export(flags: argparse.Namespace) -> None:
@@ -98,7 +103,7 @@ def _export(flags: argparse.Namespace) -> None:
     from matting_keras.weights.files import load
 
     model = load(flags.weights)
-    print(export(model, flags.output, flags.format, area=flags.area))
+    print(export(model, flags.output, flags.format, area=flags.area, half=flags.half))
     with atomic_path(Path(flags.output).with_suffix(".json")) as path:
         path.write_text(describe(model), encoding="utf-8")
 

@@ -37,6 +37,8 @@ SIZES = ((1, 256, 256), (1, 512, 288), (1, 288, 512), (2, 32, 64), (3, 96, 160))
 ODD_SIZES = ((1, 75, 53), (2, 33, 129))
 """The same, for networks that take any size."""
 TOLERANCE = 1e-4
+HALF_TOLERANCE = 5e-2
+"""The same for weights in half precision, at the worst pixel of noise; photos change far less."""
 ANY_SIZE = "sides of any size"
 
 
@@ -85,9 +87,10 @@ def export(
     path: str | os.PathLike,
     format: str = "onnx",
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     sizes: Sequence[tuple[int, int, int]] = (),
     area: int | None = None,
+    half: bool = False,
 ) -> Report:
     """Fuse, fold, write and verify.
 
@@ -95,22 +98,26 @@ def export(
         model: a network of this package, in training or inference form; it is not touched.
         path: the file to write (for "saved_model" a folder).
         format: one of `FORMATS`.
-        tolerance: the largest allowed difference of alpha.
+        tolerance: the largest allowed difference of alpha; None is `TOLERANCE`, and with `half`
+            `HALF_TOLERANCE`.
         sizes: batch, height and width at which to check; none means `SIZES`, and `ODD_SIZES`
             too for networks that take any size.
         area: input height times width, in pixels, at which the network does best, for an ONNX
             file to say to `Matter`; None is the architecture's.
+        half: keep an ONNX file's weights in half precision, see `onnx_half`: half the file.
 
     Returns:
         A `Report`; `print` it for the verification table.
 
     Raises:
-        InputError: unknown format, an area for another than ONNX, NaN weights, a package that is
-            missing, or a file whose output differs by more than `tolerance` (nothing is left on
-            disk then).
+        InputError: unknown format, an area or `half` for another than ONNX, NaN weights, a package
+            that is missing, or a file whose output differs by more than `tolerance` (nothing is
+            left on disk then).
     """
     path = Path(path)
-    _check_words(format, area)
+    _check_words(format, area, half)
+    if tolerance is None:
+        tolerance = HALF_TOLERANCE if half else TOLERANCE
     _check_target(path, format)
     check_finite(model, model.name)
     folded = fold(alpha_part(model))
@@ -120,6 +127,8 @@ def export(
     try:
         written = workshop / path.name
         WRITERS[format](deployed, written, area)
+        if half:
+            _halve(written)
         differences = verify(model, written, format, sizes)
         worst = float(np.max(list(differences.values())))  # unlike max, NaN if any is
         if not worst <= tolerance:
@@ -140,7 +149,7 @@ def export(
     )
 
 
-def _check_words(format: str, area: int | None) -> None:
+def _check_words(format: str, area: int | None, half: bool) -> None:
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
     if area is not None and area < 1:
@@ -150,6 +159,8 @@ def _check_words(format: str, area: int | None) -> None:
             f"area {area}: {format} files cannot say theirs, ONNX files can; leave it out here, "
             f"and run the file with --area {area}."
         )
+    if half and format != "onnx":
+        raise InputError(f"half precision is for ONNX files alone; leave it out for {format}.")
 
 
 def _put(written: Path, path: Path) -> None:
@@ -269,6 +280,16 @@ def _write_onnx(model: keras.Model, path: Path, area: int | None) -> None:
     from matting_keras.onnx_graph import write_onnx
 
     write_onnx(_called(model), path, metadata(model.name, area), sides(model.name))
+
+
+def _halve(path: Path) -> None:
+    import onnx
+
+    from matting_keras.onnx_half import halve
+
+    network = onnx.load(path)
+    halve(network)
+    onnx.save(network, path)
 
 
 def _called(model: keras.Model) -> keras.Model:

@@ -22,6 +22,7 @@ from matting_keras.inference.matter import AREA_KEY, Matter
 from matting_keras.inference.onnx_file import BITS_KEY, read_onnx
 from matting_keras.inference.pipeline import prepare
 from matting_keras.media.images import list_images, read_photo
+from matting_keras.onnx_half import widen
 from matting_keras.weights.presets import find
 
 LEAST, MOST = 8, 128
@@ -132,6 +133,7 @@ def _source(model: str | os.PathLike) -> Path:
 def _float_network(path: Path) -> onnx.ModelProto:
     data, _ = read_onnx(path)
     network = onnx.load_model_from_string(data)
+    widen(network)
     if any(node.op_type == "QuantizeLinear" for node in network.graph.node):
         raise InputError(f"{path}: is in 8 bits already; give the float file that it came from.")
     # onnxruntime's quantizer infers such sizes as empty and writes a file that nothing loads.

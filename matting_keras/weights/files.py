@@ -57,16 +57,44 @@ def load(source: str | os.PathLike) -> keras.Model:
     return model
 
 
-def save(model: keras.Model, path: str | os.PathLike) -> None:
+def save(model: keras.Model, path: str | os.PathLike, *, half: bool = False) -> None:
     """Write a model to a .keras file atomically, in float32, compressed, without its optimizer.
+
+    What was frozen while it learned is not in the file: whoever goes on from it decides anew.
 
     Keras 3.15 writes the optimizer's slots whatever `include_optimizer` says; they are three
     times the weights.
+
+    Args:
+        model: it is not touched.
+        path: the .keras file.
+        half: round kernels to half precision's eleven bits. They stay float32, but the file is a
+            third smaller, as zeros weigh nothing in it.
+
+    Raises:
+        InputError: a kernel that half precision cannot hold.
     """
     plain = detached(model)
+    for layer in plain.layers:
+        layer.trainable = True
+    if half:
+        _round(plain)
     with atomic_path(path) as temporary:
         plain.save(temporary)
         compress(temporary)
+
+
+def _round(model: keras.Model) -> None:
+    """Round kernels to half precision; biases and norms, which weigh nothing, stay as they are."""
+    for weight in model.weights:
+        if len(weight.shape) > 1:
+            values = np.asarray(weight)
+            if np.abs(values).max() > np.finfo("float16").max:
+                raise InputError(
+                    f"{weight.path} reaches {np.abs(values).max():.0f}, and half precision ends at "
+                    "65504; save it without --half."
+                )
+            weight.assign(values.astype("float16").astype("float32"))
 
 
 def compress(path: Path) -> None:

@@ -82,3 +82,30 @@ def test_networks_that_cannot_be_averaged(runs, tmp_path, capsys):
     assert not target.exists()
     assert main([*line[:-1], str(tmp_path / "out.onnx")]) == 1
     assert "must end in .keras" in capsys.readouterr().err
+
+
+def test_half_precision_makes_a_file_of_one_or_more_smaller(runs, tmp_path):
+    whole, half = tmp_path / "whole.keras", tmp_path / "half.keras"
+    line = ["average", *map(str, runs[:2]), "--output"]
+    assert main([*line, str(whole)]) == main([*line, str(half), "--half"]) == 0
+    assert half.stat().st_size < 0.75 * whole.stat().st_size
+    for rounded, weight in zip(arrays(half), arrays(whole), strict=True):
+        wanted = weight.astype("float16").astype("float32") if weight.ndim > 1 else weight
+        np.testing.assert_array_equal(rounded, wanted)
+    one = tmp_path / "one.keras"
+    assert main(["average", str(whole), "--half", "--output", str(one)]) == 0
+    for again, rounded in zip(arrays(one), arrays(half), strict=True):
+        np.testing.assert_array_equal(again, rounded)
+
+
+def test_half_precision_that_would_be_infinite_is_refused(runs, tmp_path, capsys):
+    model = load(runs[0])
+    alpha = model.get_layer("alpha").kernel
+    alpha.assign(np.full(alpha.shape, 1e6))
+    save(model, runs[0])
+    out = tmp_path / "out.keras"
+    assert main(["average", str(runs[0]), "--half", "--output", str(out)]) == 1
+    assert (
+        "half precision ends at 65504, and: conv1_norm/moving_variance" in capsys.readouterr().err
+    )
+    assert not out.exists()
