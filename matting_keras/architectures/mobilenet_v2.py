@@ -19,27 +19,36 @@ ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1
 """Expansion, channels, repetitions and first stride of each group (the paper's table 2)."""
 
 
-def mobilenet_v2(x, prefix: str) -> dict[int, object]:
+LAST = 18
+"""The number of the last feature, the one of 1280 channels."""
+
+
+def mobilenet_v2(x, prefix: str, last: int = LAST) -> dict[int, object]:
     """The convolutional part, width 1.
 
     Args:
         x: RGB in -1..1, (batch, height, width, 3), sides multiples of 32.
         prefix: before each layer's name; the rest is the module's name in torchvision.
+        last: number of the last feature that is wanted; what comes after it is not built.
 
     Returns:
-        The output of each of the nineteen features by number: 1 is 16 channels at 1/2 of the
-        input's size, 3 is 24 at 1/4, 6 is 32 at 1/8, 13 is 96 at 1/16, 18 is 1280 at 1/32.
+        The output of each of the features up to the last by number: 1 is 16 channels at 1/2 of the
+        input's size, 3 is 24 at 1/4, 6 is 32 at 1/8, 13 is 96 at 1/16, 16 is 160 and 18 is 1280 at
+        1/32.
     """
     x = _convolution(x, 32, 3, 2, f"{prefix}.0.0", f"{prefix}.0.1")
     features = {0: x}
     number = 1
     for expansion, channels, repetitions, stride in ROWS:
         for repetition in range(repetitions):
+            if number > last:
+                return features
             first_stride = stride if repetition == 0 else 1
             x = _inverted_residual(x, expansion, channels, first_stride, f"{prefix}.{number}")
             features[number] = x
             number += 1
-    features[number] = _convolution(x, 1280, 1, 1, f"{prefix}.{number}.0", f"{prefix}.{number}.1")
+    if last == LAST:
+        features[LAST] = _convolution(x, 1280, 1, 1, f"{prefix}.{LAST}.0", f"{prefix}.{LAST}.1")
     return features
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import keras
 
+from matting_keras.architectures.dusk import dusk
 from matting_keras.architectures.fcn import fcn8s
 from matting_keras.architectures.like_unet import SPECS, like_unet
 from matting_keras.architectures.modnet import modnet
@@ -51,6 +52,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     )
     for name, (summary, counts) in _LIKE_UNETS.items()
 }
+ARCHITECTURES["dusk"] = Architecture(
+    dusk,
+    channels=3,
+    area=320 * 256,
+    summary="MODNet's backbone, a narrow decoder",
+    counts=(1_729_465, 868_052_992, 3_472_211_968),
+)
 ARCHITECTURES["u2net"] = Architecture(
     partial(u2net, "u2net"),
     channels=3,

@@ -21,12 +21,16 @@ class ArchConfig:
         asymmetric: learn with asymmetric branches, fused at export.
         branch_norm: give each branch a BatchNormalization.
         options: of that network alone, for example arch.options.input_norm=half for U²-Net.
+        frozen: patterns of the names of layers that keep their weights and, of norms, their
+            statistics, for example arch.frozen=['backbone.*']. Layers near the image that need no
+            gradient make a step faster.
     """
 
     name: str = "dark-light"
     asymmetric: bool = True
     branch_norm: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    frozen: list[str] = field(default_factory=list)
 
 
 @dataclass

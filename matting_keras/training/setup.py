@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import keras
@@ -31,6 +32,7 @@ from matting_keras.training.self_supervised import (
 )
 from matting_keras.weights.convert import FOREIGN, convert
 from matting_keras.weights.files import load, transfer
+from matting_keras.weights.presets import BACKBONE_OF
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,37 @@ def starting_model(config: RunConfig, loss: RecipeLoss | None = None) -> keras.M
     if config.weights:
         if Path(config.weights).suffix in FOREIGN:
             whole = bool(loss) and not loss.supervised
-            source = convert(config.weights, config.arch.name, whole=whole, **options)
+            published = BACKBONE_OF.get(config.arch.name, config.arch.name)
+            source = convert(config.weights, published, whole=whole, **options)
         else:
             source = load(config.weights)
         if loss:
             check_source(source, loss, config.weights)
         transfer(source, model)
+    freeze(model, config.arch.frozen)
     return model
+
+
+def freeze(model: keras.Model, patterns: Iterable[str]) -> None:
+    """Let layers keep their weights, and norms among them their statistics.
+
+    Args:
+        model: changed in place.
+        patterns: of layers' names, as a shell's: * stands for anything, [0-3] for one of these.
+
+    Raises:
+        InputError: a pattern fits no layer with weights, or nothing is left to learn.
+    """
+    for pattern in patterns:
+        found = [
+            layer for layer in model.layers if layer.weights and fnmatchcase(layer.name, pattern)
+        ]
+        if not found:
+            some = ", ".join(layer.name for layer in model.layers if layer.weights)
+            raise InputError(
+                f"arch.frozen: no layer of {model.name!r} is called {pattern!r}; there are {some}."
+            )
+        for layer in found:
+            layer.trainable = False
+    if not model.trainable_variables:
+        raise InputError(f"arch.frozen: {', '.join(patterns)} leaves nothing to learn.")

@@ -18,7 +18,7 @@ from matting_keras.layers import AsymmetricConv2D, ImageMaximum
 from matting_keras.layers.colour import LUMA
 from matting_keras.reparameterize import detached
 from matting_keras.weights.growth import grow
-from matting_keras.weights.presets import GRAY_TWINS, SMALLER, find
+from matting_keras.weights.presets import BACKBONE_OF, GRAY_TWINS, SMALLER, find
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     scale their input themselves, and in what only training needs: such parts of the target
     keep their random weights where the source lacks them.
 
+    A network whose backbone is another's takes that (`presets.BACKBONE_OF`); the rest begins anew.
+
     A colour network also takes the weights of its gray twin and is the same function then: it
     makes its input gray in its first kernels, until it learns better. A large network of a family
     begins near a small one (see `growth`).
@@ -150,9 +152,12 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     if source.name == SMALLER.get(target.name):
         grow(source, target)
         return
+    if source.name == BACKBONE_OF.get(target.name):
+        _take_backbone(source, target)
+        return
     tinted = source.name == GRAY_TWINS.get(target.name)
     if source.name != target.name and not tinted:
-        others = (GRAY_TWINS.get(target.name), SMALLER.get(target.name))
+        others = (known.get(target.name) for known in (GRAY_TWINS, SMALLER, BACKBONE_OF))
         fitting = " or ".join(filter(None, (target.name, *others)))
         raise InputError(
             f"weights of {source.name!r} do not fit {target.name!r}, which takes those of "
@@ -184,6 +189,14 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
                 f"source but {shapes} in the target; fuse the source first."
             )
         layer.set_weights(weights)
+
+
+def _take_backbone(source: keras.Model, target: keras.Model) -> None:
+    """Copy the layers that both have under one name, which begins with "backbone."."""
+    known = {layer.name: layer for layer in source.layers}
+    for layer in target.layers:
+        if layer.weights and layer.name.startswith("backbone."):
+            layer.set_weights(_weights_for(layer, known))
 
 
 def _weights_for(layer, source_layers: dict) -> list[np.ndarray] | None:

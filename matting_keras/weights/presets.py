@@ -14,6 +14,9 @@ GRAY_TWINS = {"night": "dark", "night-lite": "dark-light"}
 SMALLER = {"night": "night-lite", "dark": "dark-light"}
 """For each large network, the small one whose weights it can begin with."""
 
+BACKBONE_OF = {"dusk": "modnet"}
+"""For each network with a backbone, the larger one that has the same."""
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -182,6 +182,31 @@ def test_a_networks_own_options_can_be_set():
     assert starting_model(config).get_layer("scale").scale[0] == pytest.approx(2 / 255)
 
 
+def test_frozen_layers_keep_their_weights():
+    config = configured("--arch dark-light arch.frozen=[stem,'conv[12]','conv[12]_norm']")
+    model = starting_model(config)
+    frozen = {layer.name for layer in model.layers if layer.weights and not layer.trainable}
+    assert frozen == {"stem", "conv1", "conv1_norm", "conv2", "conv2_norm"}
+    before = [np.array(weight) for weight in model.get_layer("conv2_norm").weights]
+    model.compile("sgd", AlphaLoss(), run_eagerly=True)
+    x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype("float32")
+    model.train_on_batch(x, (x > 128).astype("float32"))
+    for weight, old in zip(model.get_layer("conv2_norm").weights, before, strict=True):
+        np.testing.assert_array_equal(np.array(weight), old)
+
+
+@pytest.mark.parametrize(
+    "pattern, message",
+    [
+        ("[cnov1]", r"no layer of 'dark-light' is called 'cnov1'; there are stem, conv1, conv1_n"),
+        ("['*']", r"arch\.frozen: \* leaves nothing to learn"),
+    ],
+)
+def test_patterns_that_freeze_nothing_or_all_are_refused(pattern, message):
+    with pytest.raises(InputError, match=message):
+        starting_model(configured(f"--arch dark-light arch.frozen={pattern}"))
+
+
 def test_every_network_is_known_to_the_command():
     for name in ARCHITECTURES:
         assert configured(f"--arch {name}").arch.name == name

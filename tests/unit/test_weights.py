@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from matting_keras import build, fuse
+from matting_keras.architectures import dusk
 from matting_keras.errors import InputError
 from matting_keras.layers import Grayscale
 from matting_keras.weights.files import load, save, transfer
@@ -70,6 +71,35 @@ def test_colour_network_begins_as_its_gray_twin(name, asymmetric):
     x = np.random.default_rng(3).uniform(0, 255, (1, 64, 32, 3)).astype("float32")
     expected = gray(Grayscale()(x))
     np.testing.assert_allclose(np.array(colour(x)), np.array(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_dusk_takes_modnets_backbone(asymmetric):
+    source = lively("modnet")
+    target = build("dusk", asymmetric=asymmetric)
+    before = np.array(target.get_layer("alpha").kernel)
+    transfer(source, target)
+    last = f"{dusk.BACKBONE}.{dusk.LAST}.add"
+    x = noise(source, (1, 64, 96))
+    theirs, ours = (keras.Model(m.input, m.get_layer(last).output) for m in (source, target))
+    np.testing.assert_array_equal(np.array(ours(x)), np.array(theirs(x)))
+    np.testing.assert_array_equal(np.array(target.get_layer("alpha").kernel), before)
+
+
+def test_modnet_does_not_take_dusk():
+    with pytest.raises(
+        InputError, match=r"'dusk' do not fit 'modnet', which takes those of modnet;"
+    ):
+        transfer(build("dusk"), build("modnet"))
+
+
+def test_what_was_frozen_is_not_in_the_file(tmp_path):
+    model = build("dark-light", asymmetric=True)
+    model.get_layer("conv1").trainable = False
+    save(model, tmp_path / "model.keras")
+    again = load(tmp_path / "model.keras")
+    assert len(again.trainable_variables) == len(model.trainable_variables) + 6
+    assert not model.get_layer("conv1").trainable
 
 
 def test_gray_network_takes_no_colours():
