@@ -28,6 +28,7 @@ class Preset:
         data: the pools they were trained on.
         area: input height times width, in pixels, at which they do best.
         sha256: of each file, by suffix.
+        half: whether its files keep their weights in half precision.
     """
 
     architecture: str
@@ -35,6 +36,7 @@ class Preset:
     data: str
     area: int
     sha256: dict[str, str]
+    half: bool = False
 
 
 RESEARCH = "research use: the rights of the training photos are not known"
@@ -68,9 +70,10 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from night-lite",
         area=288 * 256,
         sha256={
-            ".keras": "c8e1d2c91dc57adecf87e972fabaf7d1298618c4554c9acaf230ec44a6b76b1a",
-            ".onnx": "59a149d4308454be1520bb0f846c28428a4b1d915fa759958d4217a6279c373a",
+            ".keras": "2d36d28b7130b273890b76d15ba8ca223d0ccd587bc7bef5fd306e495852962b",
+            ".onnx": "8985ea3caaab985934c679aa0d00148df7ddb3472fb8a394a0b0d971d44f6462",
         },
+        half=True,
     ),
     "dark-light-clean": Preset(
         architecture="dark-light",
