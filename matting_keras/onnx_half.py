@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from matting_keras.errors import InputError
+from matting_keras.inference.onnx_file import BITS_KEY
 
 LEAST = 64
 """Smaller weights, such as biases and the last kernel, stay as they are: they weigh nothing."""
@@ -20,7 +21,7 @@ SUFFIX = "_half"
 
 
 def halve(model: onnx.ModelProto) -> None:
-    """Keep a file's large float32 weights in float16, in place.
+    """Keep a file's large float32 weights in float16, in place; the file says so of itself.
 
     Args:
         model: its graph's initializers are replaced.
@@ -42,6 +43,8 @@ def halve(model: onnx.ModelProto) -> None:
         cast = helper.make_node("Cast", [name + SUFFIX], [name], f"{name}_whole", to=1)
         casts.append(cast)
     _put_first(graph, casts)
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, {**told, BITS_KEY: "16"})
 
 
 def widen(model: onnx.ModelProto) -> None:

@@ -18,7 +18,7 @@ CONTRACT = (
     "width, 1), both float32 with batch, height and width free"
 )
 BITS_KEY = "matting_keras.bits"
-"""Under this name a quantized file says how many bits its weights have."""
+"""Under this name a file says how many bits its weights have, where they have fewer than 32."""
 
 WAY_OUT = "make one with 'matting-keras export WEIGHTS --format onnx'"
 DEEPEST = 8  # levels of graphs within graphs; our exports have one

@@ -64,6 +64,15 @@ def test_widened_it_is_as_before_but_for_the_rounding(files):
     assert whole.SerializeToString() == before
 
 
+def test_it_says_how_many_bits_it_has_and_is_timed_beside_whole_ones(tmp_path, capsys):
+    told = {entry.key: entry.value for entry in onnx.load(find("night")).metadata_props}
+    assert told["matting_keras.bits"] == "16"
+    assert told["matting_keras.area"] == "73728"
+    runs = ["--runtimes", "onnxruntime", "litert", "--sizes", "64x64", "--rounds", "1"]
+    assert main(["benchmark", "night", "--parts", "latency", *runs]) == 0
+    assert "litert" in capsys.readouterr().out
+
+
 def test_it_can_be_put_into_eight_bits(files):
     network = _float_network(files[1])
     assert not any(node.op_type == "Cast" for node in network.graph.node)
