@@ -1,9 +1,9 @@
 """Dusk: what MODNet's backbone knows of people, and a narrow decoder in place of its branches.
 
-Two thirds of MODNet's weights and nine tenths of its operations come after the backbone's last
+Four fifths of MODNet's weights and nine tenths of its operations come after the backbone's last
 narrow feature. Dusk ends the backbone there and goes back up as LikeUnet does: five steps of a
-convolution and a doubling, skips from 1/16 to 1/2 of the input's size, and at the full size a few
-channels beside the picture itself.
+convolution and a doubling, skips from 1/16 to 1/2 of the input's size, and at the full size eight
+channels beside eight of the picture itself.
 
 Source: the backbone is MobileNetV2 (Sandler et al., CVPR 2018) with the names and the padding of
 MODNet (Ke et al., AAAI 2022), so it takes that network's weights; that a portrait network wants a
@@ -53,6 +53,8 @@ def dusk(
         x = _convolution(x, filters, f"conv{step}", blocks)
         x = Upsample2x(name=f"up{step}")(x)
         x = layers.Concatenate(name=f"join{step}")([x, features[skip]])
+    # At the full size channels come in eights: where they were twelve, beside the picture's three,
+    # TensorFlow's kernels for processors took as long for this as for all the rest of a step.
     x = _convolution(x, 32, "conv5", blocks)
     x = _convolution(x, 8, "conv6", blocks)
     x = Upsample2x(name="up5")(x)

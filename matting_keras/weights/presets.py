@@ -71,7 +71,18 @@ PRESETS: dict[str, Preset] = {
         area=288 * 256,
         sha256={
             ".keras": "2d36d28b7130b273890b76d15ba8ca223d0ccd587bc7bef5fd306e495852962b",
-            ".onnx": "8985ea3caaab985934c679aa0d00148df7ddb3472fb8a394a0b0d971d44f6462",
+            ".onnx": "ca699786a2e1a74cda67719994b38fd5c0514ce4ce0ea7dd87439e4a77978ce9",
+        },
+        half=True,
+    ),
+    "dusk": Preset(
+        architecture="dusk",
+        licence=f"{RESEARCH}; the backbone began as MODNet's (Apache-2.0)",
+        data=f"{POOLS}, from MODNet's backbone",
+        area=320 * 256,
+        sha256={
+            ".keras": "f8f7fdd0296a46b912739a803b63eeb97466850068c8c527f7b5934b7f6541de",
+            ".onnx": "b4569e2afffe2ba43036dcfdaa2d109b46ac5b9c8301213a45b365b6b9d65662",
         },
         half=True,
     ),
