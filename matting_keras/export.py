@@ -134,7 +134,8 @@ def export(
         if not worst <= tolerance:
             raise InputError(
                 f"{path}: the {format} file differs from the trained model by {worst:.1e}, more "
-                f"than {tolerance:.0e}; nothing was written. Please report this as a bug."
+                f"than {tolerance:.0e}; nothing was written. "
+                + ("Export it without --half." if half else "Please report this as a bug.")
             )
         _put(written, path)
     finally:

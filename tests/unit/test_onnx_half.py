@@ -87,6 +87,12 @@ def test_a_weight_that_half_precision_cannot_hold_is_named(files):
         halve(network)
 
 
+def test_a_network_that_rounding_changes_is_not_written(model, tmp_path):
+    with pytest.raises(InputError, match=r"more than 1e-06; .*Export it without --half"):
+        export(model, tmp_path / "model.onnx", half=True, tolerance=1e-6, sizes=[(1, 64, 96)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_onnx_files(model, tmp_path):
     with pytest.raises(InputError, match="half precision is for ONNX files alone"):
         export(model, tmp_path / "model.keras", "keras", half=True)

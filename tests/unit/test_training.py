@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from matting_keras import build, metrics
 from matting_keras.architectures import ARCHITECTURES
+from matting_keras.architectures.dusk import BACKBONE
 from matting_keras.data.strengths import AugmentConfig
 from matting_keras.errors import InputError
 from matting_keras.training import callbacks, precision, tensorboard
@@ -19,6 +20,8 @@ from matting_keras.training.losses import AlphaLoss
 from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.optimizers import optimizer
 from matting_keras.training.setup import starting_model
+from matting_keras.weights.convert import to_pytorch
+from tests.networks import lively
 from tests.places import ROOT
 
 CONFIGS = ROOT / "train" / "configs"
@@ -193,6 +196,17 @@ def test_frozen_layers_keep_their_weights():
     model.train_on_batch(x, (x > 128).astype("float32"))
     for weight, old in zip(model.get_layer("conv2_norm").weights, before, strict=True):
         np.testing.assert_array_equal(np.array(weight), old)
+
+
+def test_dusk_begins_with_a_published_modnets_backbone(tmp_path):
+    source = lively("modnet")
+    to_pytorch(source, tmp_path / "modnet.pth")
+    model = starting_model(configured(f"--arch dusk --weights {tmp_path}/modnet.pth"))
+    shared = [layer for layer in model.layers if layer.weights and layer.name.startswith(BACKBONE)]
+    assert len(shared) == 2 * 48
+    for layer in shared:
+        for ours, theirs in zip(layer.weights, source.get_layer(layer.name).weights, strict=True):
+            np.testing.assert_array_equal(np.array(ours), np.array(theirs))
 
 
 @pytest.mark.parametrize(
