@@ -20,6 +20,25 @@ LEAST = 64
 SUFFIX = "_half"
 
 
+def in_half(values: np.ndarray, name: str) -> np.ndarray:
+    """Weights as float16.
+
+    Args:
+        values: float32, of any shape.
+        name: of the weights, for the message.
+
+    Raises:
+        InputError: a weight is too large for float16.
+    """
+    largest = np.abs(values).max()
+    if largest > np.finfo(np.float16).max:
+        raise InputError(
+            f"weights {name!r} reach {largest:.0f}, and half precision ends at 65504; leave out "
+            "--half."
+        )
+    return values.astype(np.float16)
+
+
 def halve(model: onnx.ModelProto) -> None:
     """Keep a file's large float32 weights in float16, in place; the file says so of itself.
 
@@ -34,12 +53,7 @@ def halve(model: onnx.ModelProto) -> None:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST:
             continue
         name, values = tensor.name, numpy_helper.to_array(tensor)
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            raise InputError(
-                f"weights {name!r} reach {np.abs(values).max():.0f}, and half precision ends at "
-                "65504; export without --half."
-            )
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + SUFFIX))
+        tensor.CopyFrom(numpy_helper.from_array(in_half(values, name), name + SUFFIX))
         cast = helper.make_node("Cast", [name + SUFFIX], [name], f"{name}_whole", to=1)
         casts.append(cast)
     _put_first(graph, casts)

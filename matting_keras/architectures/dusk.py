@@ -17,11 +17,8 @@ import keras
 from keras import layers
 
 from matting_keras.architectures.blocks import Blocks
-from matting_keras.architectures.mobilenet_v2 import mobilenet_v2
+from matting_keras.architectures.mobilenet_v2 import BACKBONE, mobilenet_v2
 from matting_keras.layers import Upsample2x
-
-BACKBONE = "backbone.model.features"
-"""As in MODNet, so that weights go from one to the other by name."""
 
 LAST = 16
 """The backbone's last feature: 160 channels at 1/32. The next would be a third more weights."""

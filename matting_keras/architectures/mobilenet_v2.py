@@ -19,6 +19,9 @@ ROWS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1
 """Expansion, channels, repetitions and first stride of each group (the paper's table 2)."""
 
 
+BACKBONE = "backbone.model.features"
+"""Before the names of its layers in MODNet, and so in all that take that network's weights."""
+
 LAST = 18
 """The number of the last feature, the one of 1280 channels."""
 

@@ -17,11 +17,9 @@ import keras
 from keras import layers
 
 from matting_keras.architectures.blocks import Blocks
-from matting_keras.architectures.mobilenet_v2 import load_imagenet, mobilenet_v2
+from matting_keras.architectures.mobilenet_v2 import BACKBONE, load_imagenet, mobilenet_v2
 from matting_keras.errors import InputError
 from matting_keras.layers import IBNorm, Upsample2x
-
-BACKBONE = "backbone.model.features"
 
 
 def modnet(

@@ -14,6 +14,7 @@ from matting_keras.errors import InputError
 from matting_keras.reparameterize import fuse
 from matting_keras.weights.files import check_finite
 from matting_keras.weights.legacy import convert_legacy
+from matting_keras.weights.presets import BACKBONE_OF
 from matting_keras.weights.state_dict import assign, extract, tensor_names
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,11 @@ def convert(
                 "the file itself says whether it has branches."
             )
         return convert_legacy(path, architecture, **options)
+    if architecture in BACKBONE_OF:
+        raise InputError(
+            f"{architecture!r} takes only the backbone of {BACKBONE_OF[architecture]!r} and learns "
+            f"the rest: python train/train.py --arch {architecture} --weights {path}."
+        )
     if architecture not in STATE_DICTS:
         raise InputError(
             f"no published weights of {architecture!r} are known; weights can be converted for "

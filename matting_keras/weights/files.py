@@ -12,10 +12,12 @@ import keras
 import numpy as np
 
 import matting_keras.layers  # noqa: F401  registers what the files refer to
+from matting_keras.architectures.mobilenet_v2 import BACKBONE
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, ImageMaximum
 from matting_keras.layers.colour import LUMA
+from matting_keras.onnx_half import in_half
 from matting_keras.reparameterize import detached
 from matting_keras.weights.growth import grow
 from matting_keras.weights.presets import BACKBONE_OF, GRAY_TWINS, SMALLER, find
@@ -88,13 +90,7 @@ def _round(model: keras.Model) -> None:
     """Round kernels to half precision; biases and norms, which weigh nothing, stay as they are."""
     for weight in model.weights:
         if len(weight.shape) > 1:
-            values = np.asarray(weight)
-            if np.abs(values).max() > np.finfo("float16").max:
-                raise InputError(
-                    f"{weight.path} reaches {np.abs(values).max():.0f}, and half precision ends at "
-                    "65504; save it without --half."
-                )
-            weight.assign(values.astype("float16").astype("float32"))
+            weight.assign(in_half(np.asarray(weight), weight.path).astype("float32"))
 
 
 def compress(path: Path) -> None:
@@ -192,10 +188,10 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
 
 
 def _take_backbone(source: keras.Model, target: keras.Model) -> None:
-    """Copy the layers that both have under one name, which begins with "backbone."."""
+    """Copy the backbone's layers, which both have under one name."""
     known = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
-        if layer.weights and layer.name.startswith("backbone."):
+        if layer.weights and layer.name.startswith(BACKBONE):
             layer.set_weights(_weights_for(layer, known))
 
 

@@ -106,5 +106,5 @@ def test_half_precision_that_would_be_infinite_is_refused(runs, tmp_path, capsys
     out = tmp_path / "out.keras"
     assert main(["average", str(runs[0]), "--half", "--output", str(out)]) == 1
     said = capsys.readouterr().err
-    assert "alpha/kernel reaches 1000000, and half precision ends at 65504" in said
+    assert "'alpha/kernel' reach 1000000, and half precision ends at 65504" in said
     assert not out.exists()

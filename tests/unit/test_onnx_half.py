@@ -73,7 +73,7 @@ def test_it_says_how_many_bits_it_has_and_is_timed_beside_whole_ones(tmp_path, c
     assert "litert" in capsys.readouterr().out
 
 
-def test_it_can_be_put_into_eight_bits(files):
+def test_quantizing_begins_with_whole_weights(files):
     network = _float_network(files[1])
     assert not any(node.op_type == "Cast" for node in network.graph.node)
 
@@ -83,7 +83,7 @@ def test_a_weight_that_half_precision_cannot_hold_is_named(files):
     tensor = next(t for t in network.graph.initializer if t.name == "constant/stem.kernel")
     values = numpy_helper.to_array(tensor) * 0 + 1e5
     tensor.CopyFrom(numpy_helper.from_array(values.astype("float32"), tensor.name))
-    with pytest.raises(InputError, match=r"stem.kernel' reach 100000.* export without --half"):
+    with pytest.raises(InputError, match=r"stem.kernel' reach 100000.* leave out --half"):
         halve(network)
 
 

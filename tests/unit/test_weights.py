@@ -11,6 +11,7 @@ from matting_keras import build, fuse
 from matting_keras.architectures import dusk
 from matting_keras.errors import InputError
 from matting_keras.layers import Grayscale
+from matting_keras.weights.convert import convert
 from matting_keras.weights.files import load, save, transfer
 from matting_keras.weights.legacy import convert_legacy
 from matting_keras.weights.presets import GRAY_TWINS
@@ -84,6 +85,12 @@ def test_dusk_takes_modnets_backbone(asymmetric):
     theirs, ours = (keras.Model(m.input, m.get_layer(last).output) for m in (source, target))
     np.testing.assert_array_equal(np.array(ours(x)), np.array(theirs(x)))
     np.testing.assert_array_equal(np.array(target.get_layer("alpha").kernel), before)
+
+
+def test_converting_a_whole_network_to_dusk_says_how_to_train_it_instead():
+    said = r"only the backbone of 'modnet'.*train\.py --arch dusk --weights modnet\.onnx"
+    with pytest.raises(InputError, match=said):
+        convert("modnet.onnx", "dusk")
 
 
 def test_modnet_does_not_take_dusk():
