@@ -15,6 +15,7 @@ from matting_keras.atomic import atomic_path
 from matting_keras.data import sources
 from matting_keras.data.sources import Sample
 from matting_keras.errors import InputError
+from matting_keras.evaluate import held_back
 from matting_keras.inference.composite import cover
 from matting_keras.inference.foreground import METHODS, estimate_foreground
 from matting_keras.media.images import list_images, read_image, read_photo, write_image
@@ -25,6 +26,9 @@ COMPOSITES = "composites.jsonl"
 
 SIZES = ((512, 384), (384, 512), (448, 448))
 """(height, width) of composites, in pixels, drawn at random."""
+
+FRACTION = 0.1
+"""Share of people, and of scenes, that training holds back unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class Settings:
         seed: of everything random.
         method: how the people's own colours are estimated: "best" (pymatting), "fast" or "off".
         light: how far a person's light follows the scene's, 0 to 1.
+        held_back: of the people and of the scenes only those that a training with these folders
+            does not learn from: a set to evaluate on.
+        in_place: people stay where they are in their photo, and composites have its size.
     """
 
     backgrounds: str
@@ -44,6 +51,8 @@ class Settings:
     seed: int = 0
     method: str = "best"
     light: float = LIGHT
+    held_back: bool = False
+    in_place: bool = False
 
 
 def compose(
@@ -82,7 +91,8 @@ def compose(
     people, scenes = _inputs(str(data), settings)
     total = len(people) + settings.count
     first = [
-        {"name": Path(s.name).stem, "number": i, "person": s.person} for i, s in enumerate(people)
+        {"name": Path(sample.name).stem, "number": number, "person": sample.person}
+        for number, sample in people.items()
     ]
     folder = output / "cutouts"
     parts = shards.start(first, {"method": settings.method}, folder)
@@ -97,7 +107,7 @@ def compose(
     second = planned(sorted(usable), scenes, settings)
     every: list[dict] = []
     parts = shards.start(second, asdict(settings), output)
-    make = partial(composer, str(output), settings.light)
+    make = partial(composer, str(output), settings.light, settings.in_place)
     for reports in pool.run(parts, make, output, processes, beam):
         every += reports
         yield total, reports
@@ -125,25 +135,34 @@ def cutter(data: str, method: str, folder: str) -> Callable[[Sequence[dict]], li
     return lambda shard: [_cut(one, samples[one["number"]], method, folder) for one in shard]
 
 
-def composer(output: str, light: float) -> Callable[[Sequence[dict]], list[dict]]:
+def composer(output: str, light: float, in_place: bool) -> Callable[[Sequence[dict]], list[dict]]:
     """The function that makes a shard of composites."""
-    return lambda shard: [_compose_one(record, Path(output), light) for record in shard]
+    return lambda shard: [_compose_one(one, Path(output), light, in_place) for one in shard]
 
 
-def _inputs(data: str, settings: Settings) -> tuple[list[Sample], list[Path]]:
+def _inputs(data: str, settings: Settings) -> tuple[dict[int, Sample], list[Path]]:
+    """The people by their number in the data folder, and the scenes."""
     if settings.method not in METHODS:
         raise InputError(f"--foreground {settings.method}: there are {', '.join(METHODS)}.")
     if settings.count < 1:
         raise InputError(f"--count must be 1 or more composites, not {settings.count}.")
     if not 0 <= settings.light <= 1:
         raise InputError(f"--light is a share, 0 to 1, not {settings.light}.")
-    people = sources.open_source(data, "all")
-    if any(sample.rough for sample in people):
+    people = dict(enumerate(sources.open_source(data, "all")))
+    if any(sample.rough for sample in people.values()):
         raise InputError(
             f"{data}: has rough masks, whose cut-outs would carry a rim of their old background; "
             "refine them first: matting-keras label PHOTOS --masks DIR --refine closed-form."
         )
-    return people, list_images(Path(settings.backgrounds).absolute())
+    if not settings.held_back:
+        return people, list_images(Path(settings.backgrounds).absolute())
+    left_out = {sample.name for sample in held_back(list(people.values()), FRACTION)}
+    people = {number: sample for number, sample in people.items() if sample.name in left_out}
+    scenes = sources.split(sources.backgrounds(settings.backgrounds), FRACTION)[1]
+    if not people or not scenes:
+        lacking = settings.backgrounds if people else data
+        raise InputError(f"{lacking}: training holds back none of its pictures.")
+    return people, [Path(scene.name).absolute() for scene in scenes]
 
 
 def _cut(record: dict, sample: Sample, method: str, folder: str) -> dict:
@@ -160,15 +179,18 @@ def _cut(record: dict, sample: Sample, method: str, folder: str) -> dict:
     return report | {"status": "cut out"}
 
 
-def _compose_one(record: dict, output: Path, light: float) -> dict:
+def _compose_one(record: dict, output: Path, light: float, in_place: bool) -> dict:
     report = {"name": record["name"], "cutout": record["cutout"]}
     report["scene"] = Path(record["scene"]).name
     rng = np.random.default_rng(record["seed"])
-    size = SIZES[rng.integers(len(SIZES))]
     try:
         person = read_photo(output / "cutouts" / f"{record['cutout']}.png")
-        scene = cover(read_image(record["scene"]), size)
-        foreground, alpha = placed(person.rgb, person.alpha, size, random_placement(rng))
+        if in_place:
+            foreground, alpha = person.rgb.astype(np.float32), person.alpha
+        else:
+            size = SIZES[rng.integers(len(SIZES))]
+            foreground, alpha = placed(person.rgb, person.alpha, size, random_placement(rng))
+        scene = cover(read_image(record["scene"]), alpha.shape)
     except InputError as error:
         return report | {"status": "failed", "error": str(error)}
     mixed = blend(foreground, alpha, scene, rng, light)

@@ -25,6 +25,17 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--light", type=float, default=0.3, help="how far light follows the scene (default 0.3)"
     )
+    command.add_argument(
+        "--people",
+        choices=("all", "held-back"),
+        default="all",
+        help="held-back: people and backgrounds that training with these folders leaves out",
+    )
+    command.add_argument(
+        "--in-place",
+        action="store_true",
+        help="people stay where they are in their photo, at its size; else they are placed anew",
+    )
     _pack_options(command.add_argument_group("in place of a data folder"))
 
 
@@ -64,7 +75,15 @@ def run(flags: argparse.Namespace) -> int:
     from matting_keras.workshop.compose import Settings
 
     (backgrounds,), (data,) = flags.backgrounds, flags.data
-    settings = Settings(backgrounds, flags.count, flags.seed, flags.foreground, flags.light)
+    settings = Settings(
+        backgrounds,
+        flags.count,
+        flags.seed,
+        flags.foreground,
+        flags.light,
+        held_back=flags.people == "held-back",
+        in_place=flags.in_place,
+    )
     how = {"processes": flags.processes, "beam": flags.beam}
     return run_compose(data, flags.output, settings, **how)
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from matting_keras.data.store import check
 from matting_keras.data.synthetic import synthetic_scene
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
+from matting_keras.evaluate import held_back
 from matting_keras.inference.foreground import estimate_foreground
 from matting_keras.workshop.blend import Placement, blend, grain, lit, placed, random_placement
 from matting_keras.workshop.compose import Settings, compose
@@ -187,6 +189,37 @@ def test_cut_outs_are_shown_in_front_of_scenes_at_every_use(data, tmp_path):
     assert away.max() < 2
     with pytest.raises(InputError, match="cut-outs have no background of their own"):
         training_batches(*common, seed=0, config=still)
+
+
+def test_people_held_back_stay_in_place_before_scenes_held_back(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("matting_keras.workshop.compose.FRACTION", 0.5)
+    for number in range(3, 12):
+        scene = synthetic_scene(number, 64, 56, people=1)
+        for folder, values in (("images", scene.image), ("alphas", scene.alpha * 255)):
+            picture = Image.fromarray(np.rint(values).astype("uint8"))
+            picture.save(data / folder / f"p{number}.png")
+        colour = (20 * number, 255 - 20 * number, 40)
+        Image.new("RGB", (90, 70), colour).save(tmp_path / "scenes" / f"s{number}.png")
+    line = ["compose", str(data), "--backgrounds", str(tmp_path / "scenes"), "--processes", "0"]
+    line += ["--people", "held-back", "--in-place", "--count", "3"]
+    assert main([*line, "--output", str(tmp_path / "out")]) == 0
+    kept = {Path(s.name).stem: s for s in held_back(sources.open_source(str(data), "all"), 0.5)}
+    assert 0 < len(kept) < 12
+    scenes = sources.split(sources.backgrounds(tmp_path / "scenes"), 0.5)[1]
+    rows = (tmp_path / "out" / "composites.jsonl").read_text().splitlines()
+    for fact in map(json.loads, rows):
+        assert fact["cutout"] in kept
+        assert fact["scene"] in {Path(scene.name).name for scene in scenes}
+        alpha = np.asarray(Image.open(tmp_path / "out" / "alphas" / f"{fact['name']}.png"))
+        known = kept[fact["cutout"]].read()[1]
+        np.testing.assert_allclose(alpha / 255, known.reshape(alpha.shape), atol=1 / 255)
+
+
+def test_where_nobody_is_held_back_it_is_said(data, tmp_path, monkeypatch):
+    settings = Settings(str(tmp_path / "scenes"), held_back=True)
+    monkeypatch.setattr("matting_keras.workshop.compose.FRACTION", 0.0)
+    with pytest.raises(InputError, match="data: training holds back none of its pictures"):
+        list(compose(data, tmp_path / "out", settings, 0))
 
 
 def test_impossible_jobs_are_refused(data, tmp_path):
