@@ -147,7 +147,9 @@ def _matte(flags: argparse.Namespace) -> int:
 
 
 def _convert_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet)")
+    command.add_argument(
+        "file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet), .tflite (selfie)"
+    )
     command.add_argument("--arch", required=True, metavar="NAME")
     command.add_argument(
         "--output", required=True, metavar="FILE", help=".keras; .pth turns a .keras file back"

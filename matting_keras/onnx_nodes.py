@@ -59,6 +59,9 @@ class Nodes:
         return tensor.name
 
 
+ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "hard_silu": "HardSwish"}
+
+
 def activated(graph: Nodes, x: str, activation, name: str) -> str:
     """The activation that ends a layer, if it has one."""
     kind = keras.activations.serialize(activation)
@@ -67,9 +70,9 @@ def activated(graph: Nodes, x: str, activation, name: str) -> str:
     if kind == "relu6":
         low = graph.constant("zero", np.float32(0))
         return graph.add("Clip", [x, low, graph.constant("six", np.float32(6))], name)
-    if kind not in ("relu", "sigmoid"):
+    if kind not in ACTIVATIONS:
         raise NotImplementedError(kind)
-    return graph.add(kind.capitalize(), [x], name)
+    return graph.add(ACTIVATIONS[kind], [x], name)
 
 
 def _convolution(graph: Nodes, layer, inputs: list[str]) -> str:

@@ -9,10 +9,12 @@ from functools import partial
 
 import keras
 
+from matting_keras.architectures.dawn import dawn
 from matting_keras.architectures.dusk import dusk
 from matting_keras.architectures.fcn import fcn8s
 from matting_keras.architectures.like_unet import SPECS, like_unet
 from matting_keras.architectures.modnet import modnet
+from matting_keras.architectures.selfie import selfie
 from matting_keras.architectures.u2net import u2net
 from matting_keras.architectures.unet import unet
 from matting_keras.errors import InputError
@@ -58,6 +60,20 @@ ARCHITECTURES["dusk"] = Architecture(
     area=320 * 256,
     summary="MODNet's backbone, a narrow decoder",
     counts=(1_729_465, 868_052_992, 3_472_211_968),
+)
+ARCHITECTURES["dawn"] = Architecture(
+    dawn,
+    channels=3,
+    area=320 * 256,
+    summary="MediaPipe's selfie network, a fine edge",
+    counts=(107_865, 150_441_856, 601_657_216),
+)
+ARCHITECTURES["selfie"] = Architecture(
+    selfie,
+    channels=3,
+    area=256 * 256,
+    summary="MediaPipe's selfie network",
+    counts=(106_401, 59_215_744, 236_752_768),
 )
 ARCHITECTURES["u2net"] = Architecture(
     partial(u2net, "u2net"),

@@ -16,13 +16,14 @@ from matting_keras.weights.files import check_finite
 from matting_keras.weights.legacy import convert_legacy
 from matting_keras.weights.presets import BACKBONE_OF
 from matting_keras.weights.state_dict import assign, extract, tensor_names
+from matting_keras.weights.tflite import assign_tflite
 
 log = logging.getLogger(__name__)
 
 STATE_DICTS = ("u2net", "u2netp", "modnet")
 """Networks with the module names of a PyTorch original."""
 
-FOREIGN = (".h5", ".pth", ".pt", ".ckpt", ".onnx")
+FOREIGN = (".h5", ".pth", ".pt", ".ckpt", ".onnx", ".tflite")
 """Suffixes of the files that `convert` reads."""
 
 
@@ -34,7 +35,8 @@ def convert(
     Args:
         path: for LikeUnet a Keras 2 .h5 file; for U²-Net, U²-NetP and MODNet a PyTorch
             checkpoint (.pth, .pt, .ckpt; float32 or float16; with or without "module."), a
-            MindSpore checkpoint (.ckpt), or an .onnx file that was exported from PyTorch.
+            MindSpore checkpoint (.ckpt), or an .onnx file that was exported from PyTorch; for
+            the selfie network MediaPipe's .tflite file.
         architecture: for example "u2netp".
         whole: refuse a file without what the network needs only in training, as an export has it;
             else that begins at random.
@@ -63,15 +65,19 @@ def convert(
             f"{architecture!r} takes only the backbone of {BACKBONE_OF[architecture]!r} and learns "
             f"the rest: python train/train.py --arch {architecture} --weights {path}."
         )
-    if architecture not in STATE_DICTS:
+    if architecture not in (*STATE_DICTS, "selfie"):
         raise InputError(
             f"no published weights of {architecture!r} are known; weights can be converted for "
-            f"{', '.join((*SPECS, *STATE_DICTS))}."
+            f"{', '.join((*SPECS, *STATE_DICTS, 'selfie'))}."
         )
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a .pth, .ckpt or .onnx file.")
+        expected = "a .tflite file" if architecture == "selfie" else "a .pth, .ckpt or .onnx file"
+        raise InputError(f"{path}: no such file; expected {expected}.")
     model = build(architecture, **options)
-    assign(model, _read(path, model), str(path), whole=whole)
+    if architecture == "selfie":
+        assign_tflite(model, path)
+    else:
+        assign(model, _read(path, model), str(path), whole=whole)
     check_finite(model, str(path))
     return model
 

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 
 import matting_keras.layers  # noqa: F401  registers what the files refer to
-from matting_keras.architectures.mobilenet_v2 import BACKBONE
 from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, ImageMaximum
@@ -189,9 +188,9 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
 
 def _take_backbone(source: keras.Model, target: keras.Model) -> None:
     """Copy the backbone's layers, which both have under one name."""
-    known = {layer.name: layer for layer in source.layers}
+    known = {layer.name: layer for layer in source.layers if layer.weights}
     for layer in target.layers:
-        if layer.weights and layer.name.startswith(BACKBONE):
+        if layer.weights and layer.name in known:
             layer.set_weights(_weights_for(layer, known))
 
 

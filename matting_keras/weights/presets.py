@@ -14,8 +14,8 @@ GRAY_TWINS = {"night": "dark", "night-lite": "dark-light"}
 SMALLER = {"night": "night-lite", "dark": "dark-light"}
 """For each large network, the small one whose weights it can begin with."""
 
-BACKBONE_OF = {"dusk": "modnet"}
-"""For each network with a backbone, the larger one that has the same."""
+BACKBONE_OF = {"dusk": "modnet", "dawn": "selfie"}
+"""For each network with a published backbone, the one that has the same."""
 
 
 @dataclass(frozen=True)

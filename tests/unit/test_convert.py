@@ -102,6 +102,53 @@ def test_modnet_onnx_is_the_same_network():
         np.testing.assert_allclose(ours, wanted[:, 0], atol=3e-4)
 
 
+@teachers
+def test_selfie_tflite_is_the_same_network():
+    engine = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is an extra")
+    original = engine.Interpreter(str(TEACHERS / "selfie_segmentation.tflite"))
+    original.allocate_tensors()
+    image = portrait(256, 256)
+    original.set_tensor(original.get_input_details()[0]["index"], image / 255)
+    original.invoke()
+    wanted = original.get_tensor(original.get_output_details()[0]["index"])
+    assert wanted.std() > 0.1
+    model = convert(TEACHERS / "selfie_segmentation.tflite", "selfie")
+    np.testing.assert_allclose(np.array(model(image)), wanted, atol=1e-4)
+
+
+@pytest.fixture
+def selfie_tensors(monkeypatch):
+    """The selfie network's weights as its file names and lays them out."""
+    tensors = {}
+    for layer in build("selfie").layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            axes = (2, 0, 1, 3) if layer.name == "segment" else (3, 0, 1, 2)
+            tensors[f"{layer.name}/Kernel"] = kernel.transpose(axes)
+            tensors[f"{layer.name}/Bias"] = bias
+    monkeypatch.setattr("matting_keras.weights.tflite._read", lambda path: tensors)
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("conv2d_3/Bias"), "has no tensor 'conv2d_3/Bias'"),
+        (lambda t: t.clear(), "holds no weights"),
+        (lambda t: t.update({"conv2d_99/Bias": np.zeros(3, "f4")}), "no place for, 'conv2d_99"),
+        (lambda t: t.update({"conv2d/Bias": np.zeros(3, "f4")}), r"conv2d has weights of shapes"),
+    ],
+    ids=["lacking", "empty", "more", "wide"],
+)
+def test_tflite_files_of_another_network_are_refused(change, message, selfie_tensors, tmp_path):
+    path = tmp_path / "file.tflite"
+    path.touch()
+    convert(path, "selfie")
+    change(selfie_tensors)
+    with pytest.raises(InputError, match=message):
+        convert(path, "selfie")
+
+
 @pytest.mark.parametrize("dialect", ["plain", "parallel", "half", "mindspore"])
 def test_dialects_of_state_dicts(dialect):
     model = lively("modnet", training=True)
@@ -219,6 +266,10 @@ def test_commands_convert_there_and_back(tmp_path, capsys):
         ("modnet.pth", "dark", "not a Keras 2 weights file"),
         ("text.onnx", "modnet", "not an ONNX file"),
         ("text.pth", "modnet", "expected a PyTorch"),
+        ("text.tflite", "selfie", "not a .tflite file, or damaged"),
+        ("none.tflite", "selfie", "no such file; expected a .tflite file"),
+        ("text.tflite", "modnet", "expected a PyTorch"),
+        ("text.pth", "selfie", "not a .tflite file"),
         ("nan.pth", "u2netp", "NaN"),
     ],
 )

@@ -21,6 +21,7 @@ from matting_keras.training.metrics import AlphaMeanIoU
 from matting_keras.training.optimizers import optimizer
 from matting_keras.training.setup import starting_model
 from matting_keras.weights.convert import to_pytorch
+from matting_keras.weights.files import save
 from tests.networks import lively
 from tests.places import ROOT
 
@@ -204,6 +205,18 @@ def test_dusk_begins_with_a_published_modnets_backbone(tmp_path):
     model = starting_model(configured(f"--arch dusk --weights {tmp_path}/modnet.pth"))
     shared = [layer for layer in model.layers if layer.weights and layer.name.startswith(BACKBONE)]
     assert len(shared) == 2 * 48
+    for layer in shared:
+        for ours, theirs in zip(layer.weights, source.get_layer(layer.name).weights, strict=True):
+            np.testing.assert_array_equal(np.array(ours), np.array(theirs))
+
+
+def test_dawn_begins_with_the_selfie_network(tmp_path):
+    source = lively("selfie")
+    save(source, tmp_path / "selfie.keras")
+    model = starting_model(configured(f"--arch dawn --weights {tmp_path}/selfie.keras"))
+    own = {"narrow", "stem", "head", "alpha"}
+    shared = [layer for layer in model.layers if layer.weights and layer.name not in own]
+    assert len(shared) == 43 + 11
     for layer in shared:
         for ours, theirs in zip(layer.weights, source.get_layer(layer.name).weights, strict=True):
             np.testing.assert_array_equal(np.array(ours), np.array(theirs))

@@ -75,12 +75,15 @@ def test_colour_network_begins_as_its_gray_twin(name, asymmetric):
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])
-def test_dusk_takes_modnets_backbone(asymmetric):
-    source = lively("modnet")
-    target = build("dusk", asymmetric=asymmetric)
+@pytest.mark.parametrize(
+    ("name", "published", "last"),
+    [("dusk", "modnet", f"{dusk.BACKBONE}.{dusk.LAST}.add"), ("dawn", "selfie", "re_lu_21")],
+)
+def test_a_network_takes_its_published_backbone(name, published, last, asymmetric):
+    source = lively(published)
+    target = build(name, asymmetric=asymmetric)
     before = np.array(target.get_layer("alpha").kernel)
     transfer(source, target)
-    last = f"{dusk.BACKBONE}.{dusk.LAST}.add"
     x = noise(source, (1, 64, 96))
     theirs, ours = (keras.Model(m.input, m.get_layer(last).output) for m in (source, target))
     np.testing.assert_array_equal(np.array(ours(x)), np.array(theirs(x)))
