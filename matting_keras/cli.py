@@ -12,6 +12,7 @@ from pathlib import Path
 from matting_keras import __version__
 from matting_keras.errors import InputError
 from matting_keras.standard import reader_has_left
+from matting_keras.weights.presets import DEFAULT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +114,7 @@ def _matte_options(command: argparse.ArgumentParser) -> None:
 
     command.add_argument("paths", nargs="+", metavar="PATH")
     command.add_argument("--output", required=True, metavar="DIR")
-    command.add_argument("--weights", default="dark-light", help="a preset or a file")
+    command.add_argument("--weights", default=DEFAULT, help="a preset or a file")
     command.add_argument("--alpha-only", action="store_true", help="8-bit mattes, not cut-outs")
     command.add_argument("--overwrite", action="store_true", help="do again what is done")
     add_finding(command)

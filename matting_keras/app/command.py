@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matting_keras.errors import InputError
+from matting_keras.weights.presets import DEFAULT
 
 ADDRESS = "127.0.0.1"
 PORT = 8501
@@ -23,7 +24,7 @@ PATIENCE = 60
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"default: {PORT}")
-    parser.add_argument("--weights", metavar="FILE|PRESET", help="default: dark-light")
+    parser.add_argument("--weights", metavar="FILE|PRESET", help=f"default: {DEFAULT}")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 

@@ -64,7 +64,7 @@ ARCHITECTURES["dusk"] = Architecture(
 ARCHITECTURES["dawn"] = Architecture(
     dawn,
     channels=3,
-    area=320 * 256,
+    area=384 * 256,
     summary="MediaPipe's selfie network, a fine edge",
     counts=(107_865, 150_441_856, 601_657_216),
 )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from matting_keras.benchmark.measure import add_timing, machine, warn_if_busy, write_json
 from matting_keras.errors import InputError
+from matting_keras.weights.presets import DEFAULT
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="*",
         metavar="MODEL",
-        help="preset, file, or architecture, with random weights (default: dark-light)",
+        help=f"preset, file, or architecture, with random weights (default: {DEFAULT})",
     )
     parser.add_argument("--runtimes", nargs="+", metavar="NAME", help="default: all installed")
     parser.add_argument("--sizes", nargs="+", metavar="WIDTHxHEIGHT", help="of networks' inputs")
@@ -137,7 +138,7 @@ def checked(flags: argparse.Namespace) -> Plan:
             if number is not None and number < least:
                 raise InputError(f"--{option} {number}: must be {least} or more.")
     _check_files(flags, parts)
-    found = subjects.choose(flags.models or ["dark-light"], flags.runtimes)
+    found = subjects.choose(flags.models or [DEFAULT], flags.runtimes)
     if "training" in parts:
         _check_trainable([subject.name for subject in found])
     if not flags.runtimes and not {"latency", "memory"} & set(parts):

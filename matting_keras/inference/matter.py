@@ -20,6 +20,7 @@ from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.refine import METHODS
 from matting_keras.inference.runtimes import READS, open_runtime
 from matting_keras.media.images import Photo, Source, to_photo
+from matting_keras.weights.presets import DEFAULT
 
 if TYPE_CHECKING:
     import keras
@@ -81,7 +82,7 @@ class Matter:
 
     def __init__(
         self,
-        model: str | os.PathLike | keras.Model = "dark-light",
+        model: str | os.PathLike | keras.Model = DEFAULT,
         runtime: str = "auto",
         area: int | None = None,
         threads: int | None = None,

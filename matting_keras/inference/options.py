@@ -14,7 +14,7 @@ from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
 from matting_keras.media.decode import MAX_PIXELS
-from matting_keras.weights.presets import GRAY_TWINS, PRESETS
+from matting_keras.weights.presets import DEFAULT, GRAY_TWINS, PRESETS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "for raw frames",
     )
     network = made.add_mutually_exclusive_group()
-    network.add_argument("--arch", metavar="NAME", help="shipped network (default: dark-light)")
+    network.add_argument("--arch", metavar="NAME", help=f"shipped network (default: {DEFAULT})")
     network.add_argument("--weights", metavar="FILE", help=".onnx, .keras or .tflite file instead")
     made.add_argument("--gray", action="store_true", help="the gray twin of a colour network")
     made.add_argument(
@@ -127,7 +127,7 @@ def network(options: argparse.Namespace) -> str | Path:
         if options.gray:
             raise InputError("--gray chooses between shipped networks; leave it out or --weights.")
         return Path(options.weights)
-    name = options.arch or "dark-light"
+    name = options.arch or ("dark-light" if options.gray else DEFAULT)
     kind = PRESETS[name].architecture if name in PRESETS else name
     if options.gray and kind not in GRAY_TWINS and kind not in GRAY_TWINS.values():
         raise InputError(f"--gray: {name} has no gray twin; {', '.join(GRAY_TWINS)} have.")

@@ -44,6 +44,16 @@ CLEAN = "MIT, learned from photos whose licences allow products (see its card)"
 POOLS = "EG1800, CCP, FRL, voteview and pixabay over free backgrounds"
 
 PRESETS: dict[str, Preset] = {
+    "dawn": Preset(
+        architecture="dawn",
+        licence=f"{RESEARCH}; it began as MediaPipe's selfie network (Apache-2.0)",
+        data=f"{POOLS}, from MediaPipe's selfie network",
+        area=384 * 256,
+        sha256={
+            ".keras": "85c223639cc3fc4d1e85851da0794406c9d41f0d005825a3281ca4f9938200b8",
+            ".onnx": "4c3b4bc2e5cfdb948bdb993f19cb09f86594ee62021eb0d27e00d0926f1b1189",
+        },
+    ),
     "dark-light": Preset(
         architecture="dark-light",
         licence=RESEARCH,
@@ -60,9 +70,10 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
         sha256={
-            ".keras": "1dcaf903c847c6e0d05c2f7d2c5b8a6041734b3f4f06c39eb4df07fff790faa3",
-            ".onnx": "b2b1da73c0cfde343012901ba1f7e8064c2b350bb12a05ed103e318720470b92",
+            ".keras": "d1d7724e2924977cb1d039c4aec8c90bd68f3c3d5fb3a1c1fa98db367e624dff",
+            ".onnx": "9d2bbd917154b01b245b97ed290668af46653a6bca054ffbf12622acba070316",
         },
+        half=True,
     ),
     "night": Preset(
         architecture="night",
@@ -97,6 +108,9 @@ PRESETS: dict[str, Preset] = {
         },
     ),
 }
+
+DEFAULT = "dawn"
+"""The preset that runs where none is named."""
 
 
 def find(name: str, suffix: str = ".onnx") -> Path:

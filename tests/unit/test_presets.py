@@ -25,8 +25,8 @@ def test_files_are_there_and_unchanged(name, suffix):
 @pytest.mark.parametrize("name", PRESETS)
 def test_exported_file_is_the_trained_network(name):
     differences = verify(load(name), find(name), "onnx")
-    # Float32 through Night's 1.8 million weights, or these rounded once more in a halved file.
-    assert max(differences.values()) <= (HALF_TOLERANCE if PRESETS[name].half else 3e-5)
+    # Float32 through Dawn's sixty convolutions, or weights rounded once more in a halved file.
+    assert max(differences.values()) <= (HALF_TOLERANCE if PRESETS[name].half else 1e-4)
     assert find(name, ".json").read_text(encoding="utf-8") == describe(load(name))
     assert json.loads(find(name, ".json").read_text())["architecture"] == PRESETS[name].architecture
 
