@@ -59,6 +59,23 @@ class Blocks:
             )
         return layer(x)
 
+    def fine_head(self, x, image):
+        """Alpha at the full size, from eight channels beside eight of the picture itself.
+
+        Args:
+            x: (batch, height, width, 8), enlarged to the picture's size.
+            image: the picture, scaled, (batch, height, width, 3).
+
+        Returns:
+            Alpha (batch, height, width, 1) in 0..1, float32 under any policy.
+        """
+        stem = layers.Conv2D(8, 3, padding="same", activation="relu", name="stem")(image)
+        x = layers.Concatenate(name="join_stem")([x, stem])
+        x = self.convolution(x, 8, "head")
+        x = layers.ReLU(name="head_relu")(x)
+        # In float32: half precision cannot tell 0.9995 from 1.
+        return layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="alpha")(x)
+
     @staticmethod
     def normed(x, norm: str, relu: str):
         """BatchNormalization and ReLU under the names given."""

@@ -37,10 +37,4 @@ def dawn(
     x = selfie_features(image)
     x = layers.Conv2D(8, 1, name="narrow")(x)
     x = Upsample2x(name="up")(x)
-    stem = layers.Conv2D(8, 3, padding="same", activation="relu", name="stem")(image)
-    x = layers.Concatenate(name="join_stem")([x, stem])
-    x = blocks.convolution(x, 8, "head")
-    x = layers.ReLU(name="head_relu")(x)
-    # In float32: half precision cannot tell 0.9995 from 1.
-    alpha = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="alpha")(x)
-    return keras.Model(raw, alpha, name="dawn")
+    return keras.Model(raw, blocks.fine_head(x, image), name="dawn")

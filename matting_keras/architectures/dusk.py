@@ -55,13 +55,7 @@ def dusk(
     x = _convolution(x, 32, "conv5", blocks)
     x = _convolution(x, 8, "conv6", blocks)
     x = Upsample2x(name="up5")(x)
-    stem = layers.Conv2D(8, 3, padding="same", activation="relu", name="stem")(image)
-    x = layers.Concatenate(name="join_stem")([x, stem])
-    x = blocks.convolution(x, 8, "head")
-    x = layers.ReLU(name="head_relu")(x)
-    # In float32: half precision cannot tell 0.9995 from 1.
-    alpha = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="alpha")(x)
-    return keras.Model(raw, alpha, name="dusk")
+    return keras.Model(raw, blocks.fine_head(x, image), name="dusk")
 
 
 def _convolution(x, filters: int, name: str, blocks: Blocks):

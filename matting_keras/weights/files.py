@@ -17,7 +17,7 @@ from matting_keras.errors import InputError
 from matting_keras.layers import AsymmetricConv2D, ImageMaximum
 from matting_keras.layers.colour import LUMA
 from matting_keras.onnx_half import in_half
-from matting_keras.reparameterize import detached
+from matting_keras.reparameterize import detached, fuse
 from matting_keras.weights.growth import grow
 from matting_keras.weights.presets import BACKBONE_OF, GRAY_TWINS, SMALLER, find
 
@@ -124,9 +124,9 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     """Copy weights between two forms of one architecture, layer by layer.
 
     The forms may differ in their blocks (a plain convolution becomes the square branch of an
-    asymmetric block), in their head (two-class logits become their difference), in whether they
-    scale their input themselves, and in what only training needs: such parts of the target
-    keep their random weights where the source lacks them.
+    asymmetric block; blocks are fused for a plain target), in their head (two-class logits become
+    their difference), in whether they scale their input themselves, and in what only training
+    needs: such parts of the target keep their random weights where the source lacks them.
 
     A network whose backbone is another's takes that (`presets.BACKBONE_OF`); the rest begins anew.
 
@@ -158,6 +158,8 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
             f"weights of {source.name!r} do not fit {target.name!r}, which takes those of "
             f"{fitting}; give such weights, or pass --arch {source.name}."
         )
+    if _has_blocks(source) and not _has_blocks(target):
+        source = fuse(source)
     source_layers = {layer.name: layer for layer in source.layers}
     first = next(layer for layer in target.layers if layer.weights)
     rescale = _rescaling(source, target)
@@ -181,9 +183,13 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
         if [w.shape for w in weights] != shapes:
             raise InputError(
                 f"layer {layer.name!r} has weights of shapes {[w.shape for w in weights]} in the "
-                f"source but {shapes} in the target; fuse the source first."
+                f"source but {shapes} in the target; it is another network."
             )
         layer.set_weights(weights)
+
+
+def _has_blocks(model: keras.Model) -> bool:
+    return any(isinstance(layer, AsymmetricConv2D) for layer in model.layers)
 
 
 def _take_backbone(source: keras.Model, target: keras.Model) -> None:

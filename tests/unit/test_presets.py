@@ -12,6 +12,7 @@ from matting_keras.errors import InputError
 from matting_keras.export import HALF_TOLERANCE, describe, verify
 from matting_keras.weights.files import load
 from matting_keras.weights.presets import PRESETS, find
+from tests.networks import noise
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -60,6 +61,14 @@ def test_the_default_weights_are_those_of_the_networks_name():
     model, trained = build("dark-light", weights="default", asymmetric=True), load("dark-light")
     for ours, theirs in zip(model.weights, trained.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("name", [n for n, preset in PRESETS.items() if preset.architecture == n])
+def test_the_plain_network_takes_weights_that_learned_as_branches(name):
+    plain, trained = build(name, weights="default"), load(name)
+    assert plain.count_params() == build(name).count_params() < trained.count_params()
+    x = noise(trained, (1, 64, 96))
+    np.testing.assert_allclose(plain(x).numpy(), trained(x).numpy(), atol=1e-4)
 
 
 def test_unknown_preset():
