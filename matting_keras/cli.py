@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     from matting_keras.benchmark import command as benchmark
     from matting_keras.training import lr_command as lr
     from matting_keras.weights import average_command as average
+    from matting_keras.weights import convert_command as convert
 
     top = argparse.ArgumentParser(prog="matting-keras", description="Portrait matting in Keras 3.")
     top.add_argument("--version", action="version", version=__version__)
@@ -49,7 +50,12 @@ def parser() -> argparse.ArgumentParser:
         ("export", _export_options, _export, "fuse, fold, write, verify"),
         ("quantize", quantize.add_options, quantize.run, "an exported network in 8 bits"),
         ("matte", _matte_options, _matte, "cut out pictures and folders of pictures"),
-        ("convert", _convert_options, _convert, "other projects' weights into ours, and back"),
+        (
+            "convert",
+            convert.add_options,
+            convert.run,
+            "other projects' weights into ours, and back",
+        ),
         ("average", average.add_options, average.run, "one network out of several trainings of it"),
         ("evaluate", _evaluate_options, _evaluate, "scores on photos with known alpha"),
         ("label", _label_options, _label, "alphas for photos, made by a network"),
@@ -145,50 +151,6 @@ def _matte(flags: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} of {len(jobs)} pictures could not be cut out", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _convert_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "file", help=".h5 (LikeUnet), .pth, .ckpt or .onnx (U²-Net, MODNet), .tflite (selfie)"
-    )
-    command.add_argument("--arch", required=True, metavar="NAME")
-    command.add_argument(
-        "--output", required=True, metavar="FILE", help=".keras; .pth turns a .keras file back"
-    )
-    command.add_argument(
-        "--training", action="store_true", help="keep the outputs that only training needs"
-    )
-    command.add_argument(
-        "--input-norm", choices=("imagenet", "half"), help="half: weights of u-2-net-portrait"
-    )
-
-
-def _convert(flags: argparse.Namespace) -> None:
-    from matting_keras.weights.convert import convert, to_pytorch
-    from matting_keras.weights.files import load, save
-
-    output = Path(flags.output)
-    if output.suffix not in (".keras", ".pth"):
-        raise InputError(f"--output {output}: must end in .keras, or in .pth for PyTorch.")
-    options = {"training": True} if flags.training else {}
-    if flags.input_norm:
-        options["input_norm"] = flags.input_norm
-    if Path(flags.file).suffix == ".keras":
-        if options:
-            raise InputError(
-                f"{flags.file}: --training and --input-norm are for files of other projects; a "
-                ".keras file has its form already."
-            )
-        model = load(flags.file)
-        if model.name != flags.arch:
-            raise InputError(f"{flags.file}: holds {model.name!r}, not {flags.arch!r}.")
-    else:
-        model = convert(flags.file, flags.arch, **options)
-    if output.suffix == ".pth":
-        to_pytorch(model, output)
-    else:
-        save(model, output)
-    print(f"{output}: {model.name}, {model.count_params():,} parameters")
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:

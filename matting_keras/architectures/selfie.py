@@ -44,17 +44,16 @@ def selfie(
     return keras.Model(raw, alpha, name="selfie")
 
 
-def selfie_features(image, prefix: str = ""):
+def selfie_features(image):
     """All of the selfie network but its last layer.
 
     Args:
         image: RGB in 0..1, (batch, height, width, 3), sides multiples of 16.
-        prefix: before each layer's name.
 
     Returns:
         16 channels at half the size.
     """
-    parts = _Parts(prefix)
+    parts = _Parts()
     half = parts.hard_swish(parts.convolution(image, 16, 3, 2))
     x = parts.relu(parts.convolution(half, 16))
     x = parts.relu(parts.depthwise(x, 3, 2))
@@ -77,13 +76,12 @@ def selfie_features(image, prefix: str = ""):
 class _Parts:
     """The layers of one network, numbered as they are made."""
 
-    prefix: str
     counts: dict[str, int] = field(default_factory=dict)
 
     def name(self, kind: str) -> str:
         number = self.counts.get(kind, 0)
         self.counts[kind] = number + 1
-        return f"{self.prefix}{kind}_{number}" if number else f"{self.prefix}{kind}"
+        return f"{kind}_{number}" if number else kind
 
     def convolution(self, x, filters: int, kernel_size: int = 1, stride: int = 1):
         name = self.name("conv2d")

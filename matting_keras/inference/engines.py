@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601 weights of red, green and blue; the same as `layers.colour.LUMA`, without Keras."""
 
+SELFIE = [[1, 256, 256, 3], [1, 256, 256, 1]]
+"""The shapes by which MediaPipe's published file is known."""
+
 MOST_CALLS = 4
 """Frames in work at once in one engine: each is some megabytes."""
 
@@ -213,9 +216,13 @@ class LiteRt:
             self.name,
         )
         inputs, outputs = self._network.get_input_details(), self._network.get_output_details()
-        channels = [part["shape_signature"].tolist()[-1:] for part in (*inputs, *outputs)]
-        if channels != [[3], [1]]:
-            shapes = [part["shape_signature"].tolist() for part in (*inputs, *outputs)]
+        shapes = [part["shape_signature"].tolist() for part in (*inputs, *outputs)]
+        if shapes == SELFIE:
+            raise InputError(
+                f"{path}: MediaPipe's selfie network, which takes 256x256 alone; bring its weights "
+                f"along: matting-keras convert {path} --arch selfie --output selfie.keras"
+            )
+        if [shape[1:] for shape in shapes] != [[-1, -1, 3], [-1, -1, 1]]:
             raise InputError(_foreign(path, f"inputs and outputs of shapes {shapes}"))
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self._shape: tuple[int, ...] = ()

@@ -16,12 +16,15 @@ from matting_keras.weights.files import check_finite
 from matting_keras.weights.legacy import convert_legacy
 from matting_keras.weights.presets import BACKBONE_OF
 from matting_keras.weights.state_dict import assign, extract, tensor_names
-from matting_keras.weights.tflite import assign_tflite
+from matting_keras.weights.tflite import read_tflite
 
 log = logging.getLogger(__name__)
 
 STATE_DICTS = ("u2net", "u2netp", "modnet")
 """Networks with the module names of a PyTorch original."""
+
+SELFIE = "selfie"
+"""The network that was published as a .tflite file."""
 
 FOREIGN = (".h5", ".pth", ".pt", ".ckpt", ".onnx", ".tflite")
 """Suffixes of the files that `convert` reads."""
@@ -65,19 +68,16 @@ def convert(
             f"{architecture!r} takes only the backbone of {BACKBONE_OF[architecture]!r} and learns "
             f"the rest: python train/train.py --arch {architecture} --weights {path}."
         )
-    if architecture not in (*STATE_DICTS, "selfie"):
+    if architecture not in (*STATE_DICTS, SELFIE):
         raise InputError(
             f"no published weights of {architecture!r} are known; weights can be converted for "
-            f"{', '.join((*SPECS, *STATE_DICTS, 'selfie'))}."
+            f"{', '.join((*SPECS, *STATE_DICTS, SELFIE))}."
         )
     if not path.is_file():
-        expected = "a .tflite file" if architecture == "selfie" else "a .pth, .ckpt or .onnx file"
+        expected = "a .tflite file" if architecture == SELFIE else "a .pth, .ckpt or .onnx file"
         raise InputError(f"{path}: no such file; expected {expected}.")
     model = build(architecture, **options)
-    if architecture == "selfie":
-        assign_tflite(model, path)
-    else:
-        assign(model, _read(path, model), str(path), whole=whole)
+    assign(model, _read(path, model), str(path), whole=whole)
     check_finite(model, str(path))
     return model
 
@@ -112,6 +112,8 @@ def to_pytorch(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def _read(path: Path, model: keras.Model):
+    if model.name == SELFIE:
+        return read_tflite(path, model)
     if path.suffix == ".onnx":
         from matting_keras.weights.onnx_weights import read_onnx
 

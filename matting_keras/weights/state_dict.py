@@ -113,7 +113,7 @@ def tensor_names(layer: keras.layers.Layer) -> list[str]:
         return [f"{layer.name}.{part}" for part in _NORM]
     if isinstance(layer, AsymmetricConv2D):
         return [f"{layer.name}.weight", f"{layer.name}.bias"]
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose)):
         return [f"{layer.name}.weight"] + ([f"{layer.name}.bias"] if layer.use_bias else [])
     return []
 

@@ -11,47 +11,41 @@ from keras import layers
 
 from matting_keras.errors import InputError
 
+PARTS = {"Kernel": "weight", "Bias": "bias"}
+"""What such a file and PyTorch call a layer's weights."""
 
-def assign_tflite(model: keras.Model, path: Path) -> None:
-    """Give a model the weights of a .tflite file.
+
+def read_tflite(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
+    """The weights of a .tflite file under PyTorch's names and in its layouts.
 
     Args:
-        model: its layers carry the names that the file has before "/Kernel" and "/Bias".
         path: the file; float16 is widened.
+        model: the network that the file should hold; its layers carry the names that the file has
+            before "/Kernel" and "/Bias".
+
+    Returns:
+        Tensors as `state_dict.assign` takes them.
 
     Raises:
-        InputError: LiteRT is not installed, the file is damaged, or it is of another network.
+        InputError: LiteRT is not installed, or the file is damaged.
     """
-    tensors = _read(path)
-    used = set()
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        names = (f"{layer.name}/Kernel", f"{layer.name}/Bias")
-        for name in names:
-            if name not in tensors:
-                raise InputError(
-                    f"{path}: has no tensor {name!r}, so it is not a file of {model.name!r}; it "
-                    f"holds {', '.join(list(tensors)[:3]) or 'no weights'}."
-                )
-        values = [_to_keras(layer, tensors[names[0]]), tensors[names[1]]]
-        shapes = [tuple(weight.shape) for weight in layer.weights]
-        if [value.shape for value in values] != shapes:
-            raise InputError(
-                f"{path}: {layer.name} has weights of shapes {[v.shape for v in values]}, expected "
-                f"{shapes}; it is a file of another network."
-            )
-        layer.set_weights(values)
-        used.update(names)
-    if unknown := sorted(set(tensors) - used):
-        raise InputError(
-            f"{path}: holds {len(unknown)} tensors that {model.name!r} has no place for, "
-            f"{unknown[0]!r} among them; it is a file of another network."
-        )
+    turned = {
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, (layers.DepthwiseConv2D, layers.Conv2DTranspose))
+    }
+    tensors = {}
+    for name, value in _tensors(path).items():
+        layer, _, part = name.rpartition("/")
+        if value.ndim == 4:
+            # From (out, height, width, in); depthwise ones are (1, height, width, channels).
+            value = value.transpose((3, 0, 1, 2) if layer in turned else (0, 3, 1, 2))
+        tensors[f"{layer}.{PARTS[part]}"] = value
+    return tensors
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Kernels and biases by name."""
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """Kernels and biases by their names in the file."""
     try:
         engine = import_module("ai_edge_litert.interpreter")
     except ImportError as error:
@@ -63,15 +57,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         return {
             row["name"]: np.asarray(network.get_tensor(row["index"]), "float32")
             for row in network.get_tensor_details()
-            if row["name"].endswith(("/Kernel", "/Bias"))
+            if row["name"].rpartition("/")[2] in PARTS
         }
     except (ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a .tflite file, or damaged ({reason}).") from error
-
-
-def _to_keras(layer: keras.layers.Layer, kernel: np.ndarray) -> np.ndarray:
-    """From (out, height, width, in), and (1, height, width, channels) of a depthwise kernel."""
-    if isinstance(layer, layers.Conv2DTranspose):
-        return kernel.transpose(1, 2, 0, 3)
-    return kernel.transpose(1, 2, 3, 0)

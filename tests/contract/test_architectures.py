@@ -210,7 +210,10 @@ def test_training_form_contains_the_inference_form(name, tmp_path):
 
 @pytest.mark.parametrize(
     "names",
-    [["dark-light", "modnet", "dawn"], pytest.param(["u2netp", "fcn8s"], marks=pytest.mark.thorough)],
+    [
+        ["dark-light", "modnet", "dawn"],
+        pytest.param(["u2netp", "fcn8s"], marks=pytest.mark.thorough),
+    ],
 )
 def test_runs_under_jax(names, tmp_path):
     """Several in one process, which costs ten seconds to start; all others are built as these."""

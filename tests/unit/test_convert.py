@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from matting_keras import build, fold
+from matting_keras import Matter, build, fold
 from matting_keras.cli import main
 from matting_keras.errors import InputError
 from matting_keras.weights.convert import convert, to_pytorch
@@ -116,6 +116,13 @@ def test_selfie_tflite_is_the_same_network():
     np.testing.assert_allclose(np.array(model(image)), wanted, atol=1e-4)
 
 
+@teachers
+def test_running_mediapipes_file_says_how_to_convert_it():
+    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is an extra")
+    with pytest.raises(InputError, match=r"matting-keras convert .*\.tflite --arch selfie"):
+        Matter(TEACHERS / "selfie_segmentation.tflite")
+
+
 @pytest.fixture
 def selfie_tensors(monkeypatch):
     """The selfie network's weights as its file names and lays them out."""
@@ -126,17 +133,17 @@ def selfie_tensors(monkeypatch):
             axes = (2, 0, 1, 3) if layer.name == "segment" else (3, 0, 1, 2)
             tensors[f"{layer.name}/Kernel"] = kernel.transpose(axes)
             tensors[f"{layer.name}/Bias"] = bias
-    monkeypatch.setattr("matting_keras.weights.tflite._read", lambda path: tensors)
+    monkeypatch.setattr("matting_keras.weights.tflite._tensors", lambda path: tensors)
     return tensors
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.pop("conv2d_3/Bias"), "has no tensor 'conv2d_3/Bias'"),
-        (lambda t: t.clear(), "holds no weights"),
+        (lambda t: t.pop("conv2d_3/Bias"), "has no tensor 'conv2d_3.bias'"),
+        (lambda t: t.clear(), "It holds 0 tensors"),
         (lambda t: t.update({"conv2d_99/Bias": np.zeros(3, "f4")}), "no place for, 'conv2d_99"),
-        (lambda t: t.update({"conv2d/Bias": np.zeros(3, "f4")}), r"conv2d has weights of shapes"),
+        (lambda t: t.update({"conv2d/Bias": np.zeros(3, "f4")}), r"conv2d.bias has shape"),
     ],
     ids=["lacking", "empty", "more", "wide"],
 )
