@@ -1,4 +1,4 @@
-"""A photo that is looked at twice: mirrored, and closer where somebody is small in it."""
+"""A photo that is looked at twice: mirrored, and closer or finer where that shows more."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from matting_keras import Matter, cli
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.looks import SecondLook, closer
+from matting_keras.inference.looks import FINER, SecondLook, Window, closer, joined
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.media.images import Photo
 from matting_keras.weights.presets import find
@@ -65,7 +65,7 @@ def test_who_is_small_is_seen_closer_and_stays_in_place(centre, refine):
     network = Bright()
     once, twice = (looked(network, photo_of(alpha), n, refine=refine) for n in (1, 2))
     assert len(network.seen) == 3
-    assert np.prod(network.seen[2]) < 1.5 * AREA, "no more work than a look at the whole"
+    assert np.prod(network.seen[2]) < 1.2 * FINER * AREA, "no more work than a finer look"
     if refine == "off":
         assert np.abs(twice - alpha).mean() < 0.6 * np.abs(once - alpha).mean()
     for axis, length in enumerate(alpha.shape):
@@ -115,7 +115,7 @@ def test_pictures_of_one_shape_have_looks_of_their_own():
     network = Bright()
     again = SecondLook(network, AREA, Finish())
     together = matte((prepare(Photo(p, None), AREA) for p in pictures), network, again)
-    assert len(network.seen) == 4  # once all, two closer, two that are whole
+    assert len(network.seen) == 5  # once all, three closer or finer, one that shows nobody
     for picture, found in zip(pictures, together, strict=True):
         np.testing.assert_allclose(looked(Bright(), picture), found, atol=1e-6)
 
@@ -129,7 +129,7 @@ def test_a_window_holds_everybody_who_counts():
         assert columns.start / window.size[1] < 12 / 128 < 28 / 128 < columns.stop / window.size[1]
         assert columns.stop < window.size[1]
         assert window.rows % 32 == window.columns % 32 == 0
-        assert 1 < window.nearer <= 16
+        assert 1 < window.zoom <= 16 < window.nearer <= 16 * FINER
     both = closer(np.maximum(small, disc((70, 60), 6, (96, 128))), (600, 800), AREA)
     assert both.seen[0].stop / both.size[0] > 76 / 96
 
@@ -138,13 +138,58 @@ def test_a_window_holds_everybody_who_counts():
     ("alpha", "size"),
     [
         (np.zeros((96, 128), np.float32), (600, 800)),  # nobody
-        (disc((48, 64), 60, (96, 128)), (600, 800)),  # fills the picture
+        (disc((48, 64), 60, (96, 128)), (120, 160)),  # fills the picture, which has no more to show
         (disc((30, 20), 8, (96, 128)), (96, 128)),  # nothing more to see
         (disc((3, 3), 2, (32, 32)), (1, 1)),
     ],
 )
 def test_a_look_at_the_whole_where_a_closer_one_shows_no_more(alpha, size):
     assert closer(alpha, size, AREA) is None
+
+
+def test_a_large_picture_is_seen_finer_even_where_somebody_fills_it():
+    alpha = disc((300, 400), 290)
+    small, large = (np.array(Image.fromarray(alpha).resize(s)) for s in ((160, 120), (800, 600)))
+    network = Bright()
+    looked(network, photo_of(small))
+    assert network.seen == [(96, 128)] * 2, "a picture of 1.6 times its pixels has no more to show"
+    network.seen.clear()
+    once, twice = (looked(network, photo_of(large), n, refine="off") for n in (1, 2))
+    assert 2 * AREA < np.prod(network.seen[-1]) < 1.2 * FINER * AREA
+    assert np.abs(twice - large).mean() < 0.8 * np.abs(once - large).mean()
+
+
+@pytest.mark.parametrize(
+    ("size", "nearer"), [((96, 128), 1), ((300, 300), 3.66), ((2000, 3000), 3)]
+)
+def test_a_finer_look_leaves_pixels_to_spare(size, nearer):
+    """And where the picture has none, one that is closer may still have them all."""
+    alpha = disc((48, 64), 40, (96, 128))
+    window = closer(alpha, size, AREA)
+    if nearer == 1:
+        assert window is None
+        return
+    assert window.zoom >= 1 and window.nearer * alpha.size <= np.prod(size) / 2 + 1
+    assert window.nearer == pytest.approx(min(FINER * window.zoom, np.prod(size) / 2 / AREA))
+
+
+def test_far_from_an_edge_a_finer_look_counts_little():
+    first = np.ones((100, 120), np.float32)
+    first[:, :60], first[:, 60] = 0, 0.5
+    second = 1 - first
+    there = {"size": first.shape, "top": 0, "left": 0, "rows": 100, "columns": 120}
+    finer = joined(first, second, Window(**there, nearer=3.0, zoom=1.0))
+    assert finer[:, 62].max() < 0.3 and finer[:, 58].min() > 0.7
+    assert finer[:, -1].min() > 0.9 and finer[:, 0].max() < 0.1
+    near = joined(first, second, Window(**there, nearer=3.0, zoom=3.0))
+    assert near[:, -1].max() < 0.3 and near[:, 0].min() > 0.7
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_look_that_is_sure_of_everything_has_no_edges():
+    first, second = np.ones((40, 40), np.float32), np.zeros((40, 40), np.float32)
+    found = joined(first, second, Window((40, 40), 0, 0, 40, 40, nearer=3.0, zoom=1.0))
+    np.testing.assert_allclose(found, 1 / 1.1, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(2, 3000), (3000, 2), (33, 40), (1500, 1000)])
