@@ -11,6 +11,7 @@ import numpy as np
 from matting_keras.geometry import MULTIPLE, Canvas
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.finish import Finish
+from matting_keras.inference.parts import sure
 from matting_keras.inference.pipeline import Prepared, run
 from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.media.opencv import opencv
@@ -146,7 +147,9 @@ def closer(alpha: np.ndarray, size: tuple[int, int], area: int) -> Window | None
     shares = [max(end - start, NARROWEST) for start, end in box]
     fills, most = math.prod(shares) * alpha.size, math.prod(size) / alpha.size
     zoom = min(area / fills, most)
-    nearer = max(zoom, min(FINER * area / fills, most / SPARE))
+    # From close by things look like people, too: a finer look is at who is certain already.
+    finer = FINER * area / fills if sure(alpha).max() > FOUND else 0
+    nearer = max(zoom, min(finer, most / SPARE))
     if nearer < WORTHWHILE:
         return None
     sides = [side * math.sqrt(nearer) for side in alpha.shape]

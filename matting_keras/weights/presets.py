@@ -50,8 +50,8 @@ PRESETS: dict[str, Preset] = {
         data=f"{POOLS}, from MediaPipe's selfie network",
         area=384 * 256,
         sha256={
-            ".keras": "85c223639cc3fc4d1e85851da0794406c9d41f0d005825a3281ca4f9938200b8",
-            ".onnx": "4c3b4bc2e5cfdb948bdb993f19cb09f86594ee62021eb0d27e00d0926f1b1189",
+            ".keras": "91fccc9b532b848b8d1de50b626f2e45fda17eccd6df206c756932d7b3b385a4",
+            ".onnx": "1a9da0ce2d7ff94246b607c3298fcfe30c6728c80083e6bbae196da4f7e50bba",
         },
     ),
     "dark-light": Preset(

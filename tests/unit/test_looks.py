@@ -173,6 +173,14 @@ def test_a_finer_look_leaves_pixels_to_spare(size, nearer):
     assert window.nearer == pytest.approx(min(FINER * window.zoom, np.prod(size) / 2 / AREA))
 
 
+def test_what_is_certain_nowhere_gets_no_finer_look():
+    doubtful = disc((48, 64), 60, (96, 128)) * 0.8
+    assert closer(doubtful, (2000, 3000), AREA) is None
+    small = disc((48, 64), 20, (96, 128)) * 0.8
+    window = closer(small, (2000, 3000), AREA)
+    assert window.nearer == window.zoom > 2, "but a closer one, which may tell"
+
+
 def test_far_from_an_edge_a_finer_look_counts_little():
     first = np.ones((100, 120), np.float32)
     first[:, :60], first[:, 60] = 0, 0.5
