@@ -42,9 +42,6 @@ NARROWEST = 1 / 4
 WORTHWHILE = 1.25
 """A closer look shows everybody at least so much larger, in area; else it is one at the whole."""
 
-FINER = 3
-"""A second look has so many times the pixels of the first, if the picture has them to show."""
-
 SPARE = 2
 """Pixels of the picture in each that a finer look sees; a photo's own are blurred and noisy."""
 
@@ -119,14 +116,16 @@ class Window(NamedTuple):
         return rows, slice(self.left, self.left + self.columns)
 
 
-def closer(alpha: np.ndarray, size: tuple[int, int], area: int) -> Window | None:
+def closer(
+    alpha: np.ndarray, size: tuple[int, int], area: int, finer: float = 1.0
+) -> Window | None:
     """Where to look closer at somebody whom the first look found.
 
     Args:
         alpha: float32 (rows, columns) in 0..1: the first look at the whole picture.
         size: the picture's own (height, width): nearer than that there is nothing to see.
-        area: pixels that the network is to see, about; up to three times as many where the picture
-            is large enough.
+        area: pixels that the network is to see, about.
+        finer: how many times as many it may see of who is certain, where the picture is large.
 
     Returns:
         A window around all who are not much smaller than the largest; None where nobody was found,
@@ -135,7 +134,7 @@ def closer(alpha: np.ndarray, size: tuple[int, int], area: int) -> Window | None
     Example:
         >>> alpha = np.zeros((256, 320), "float32")
         >>> alpha[128:, 32:96] = 1
-        >>> window = closer(alpha, (900, 1200), 320 * 256)
+        >>> window = closer(alpha, (900, 1200), 320 * 256, finer=3)
         >>> window[:5], f"{window.nearer:.2f}", f"{window.zoom:.2f}"
         (((657, 822), 300, 52, 352, 224), '6.59', '6.49')
         >>> closer(np.ones_like(alpha), (300, 400), 320 * 256) is None
@@ -147,9 +146,10 @@ def closer(alpha: np.ndarray, size: tuple[int, int], area: int) -> Window | None
     shares = [max(end - start, NARROWEST) for start, end in box]
     fills, most = math.prod(shares) * alpha.size, math.prod(size) / alpha.size
     zoom = min(area / fills, most)
+    nearer = max(zoom, min(finer * area / fills, most / SPARE))
     # From close by things look like people, too: a finer look is at who is certain already.
-    finer = FINER * area / fills if sure(alpha).max() > FOUND else 0
-    nearer = max(zoom, min(finer, most / SPARE))
+    if nearer > zoom and sure(alpha).max() < FOUND:
+        nearer = zoom
     if nearer < WORTHWHILE:
         return None
     sides = [side * math.sqrt(nearer) for side in alpha.shape]
@@ -205,10 +205,11 @@ class SecondLook:
         runtime: the network, with nothing done to its alphas.
         area: pixels that it is to see, about.
         finish: what is done to the alphas in the end.
+        finer: how many times as many pixels a second look may have, where a picture is large.
     """
 
-    def __init__(self, runtime: Runtime, area: int, finish: Finish):
-        self._runtime, self._area, self._finish = runtime, area, finish
+    def __init__(self, runtime: Runtime, area: int, finish: Finish, finer: float = 1.0):
+        self._runtime, self._area, self._finish, self._finer = runtime, area, finish, finer
 
     def __call__(
         self, pictures: Sequence[Prepared], alphas: np.ndarray
@@ -230,7 +231,7 @@ class SecondLook:
         for index, (picture, alpha) in enumerate(zip(pictures, alphas, strict=True)):
             rows, columns = picture.canvas.inner
             alpha = np.clip(alpha[:rows, :columns], 0, 1)
-            window = closer(alpha, picture.size, self._area)
+            window = closer(alpha, picture.size, self._area, self._finer)
             if window:
                 done[index] = self._nearer(picture, alpha, window)
             else:

@@ -54,8 +54,9 @@ class Matter:
         looks: 2 for what is found in a picture and in its mirror image together, where the surer
             one counts for more, in twice the network's time: people are found better, and nobody
             where nobody is. The second look is closer where somebody is small in the picture, and
-            up to three times finer, and longer, at one with pixels to spare: edges are. None is 2
-            for shipped weights and 1 for others. Frames of a film have one look all the same.
+            of some shipped weights up to three times as fine, and as long, at a large one: edges
+            are better. None is 2 for shipped weights and 1 for others. Frames of a film have one
+            look all the same.
         levels: black and white point: alphas up to the first become 0, from the second on 1. None
             is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
             network says, for others.
@@ -114,7 +115,8 @@ class Matter:
         self.runtime = opened if finish == Finish() else Finished(opened, finish)
         self._first, self._again = self.runtime, None
         if self.looks == 2:
-            self._first, self._again = opened, SecondLook(opened, self.area, finish)
+            finer = shipped.finer if shipped else 1.0
+            self._first, self._again = opened, SecondLook(opened, self.area, finish, finer)
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.

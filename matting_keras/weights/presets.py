@@ -27,6 +27,8 @@ class Preset:
         licence: of the weights.
         data: the pools they were trained on.
         area: input height times width, in pixels, at which they do best.
+        finer: how many times as many pixels a second look at a large photo has: more than 1 where
+            that places edges better.
         sha256: of each file, by suffix.
         half: whether its files keep their weights in half precision.
     """
@@ -37,6 +39,7 @@ class Preset:
     area: int
     sha256: dict[str, str]
     half: bool = False
+    finer: float = 1.0
 
 
 RESEARCH = "research use: the rights of the training photos are not known"
@@ -49,6 +52,7 @@ PRESETS: dict[str, Preset] = {
         licence=f"{RESEARCH}; it began as MediaPipe's selfie network (Apache-2.0)",
         data=f"{POOLS}, from MediaPipe's selfie network",
         area=384 * 256,
+        finer=3,
         sha256={
             ".keras": "91fccc9b532b848b8d1de50b626f2e45fda17eccd6df206c756932d7b3b385a4",
             ".onnx": "1a9da0ce2d7ff94246b607c3298fcfe30c6728c80083e6bbae196da4f7e50bba",
@@ -59,6 +63,7 @@ PRESETS: dict[str, Preset] = {
         licence=RESEARCH,
         data=f"{POOLS}, from upstream's weights (MIT)",
         area=320 * 256,
+        finer=2,
         sha256={
             ".keras": "4777ee38306178337a4f36552d029a8722482e5d9c8aa6abf06a2514003023d8",
             ".onnx": "3a62e5229ae2e1b7d9aa305afdf58cefafa9c4509356c2418525d44679313415",
@@ -69,6 +74,7 @@ PRESETS: dict[str, Preset] = {
         licence=RESEARCH,
         data=f"{POOLS}, from dark-light",
         area=320 * 256,
+        finer=2,
         sha256={
             ".keras": "d1d7724e2924977cb1d039c4aec8c90bd68f3c3d5fb3a1c1fa98db367e624dff",
             ".onnx": "9d2bbd917154b01b245b97ed290668af46653a6bca054ffbf12622acba070316",
@@ -91,6 +97,7 @@ PRESETS: dict[str, Preset] = {
         licence=f"{RESEARCH}; the backbone began as MODNet's (Apache-2.0)",
         data=f"{POOLS}, from MODNet's backbone",
         area=320 * 256,
+        finer=3,
         sha256={
             ".keras": "f8f7fdd0296a46b912739a803b63eeb97466850068c8c527f7b5934b7f6541de",
             ".onnx": "b4569e2afffe2ba43036dcfdaa2d109b46ac5b9c8301213a45b365b6b9d65662",

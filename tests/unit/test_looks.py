@@ -8,12 +8,13 @@ from matting_keras import Matter, cli
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.looks import FINER, SecondLook, Window, closer, joined
+from matting_keras.inference.looks import SecondLook, Window, closer, joined
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.media.images import Photo
-from matting_keras.weights.presets import find
+from matting_keras.weights.presets import PRESETS, find
 
 AREA = 96 * 128
+FINER = 3
 
 
 class Bright:
@@ -33,7 +34,7 @@ class Bright:
 
 def looked(network, picture: np.ndarray, looks: int = 2, **options) -> np.ndarray:
     prepared = prepare(Photo(picture, options.pop("own", None)), AREA, **options)
-    again = SecondLook(network, AREA, Finish()) if looks == 2 else None
+    again = SecondLook(network, AREA, Finish(), FINER) if looks == 2 else None
     return matte([prepared], network, again)[0]
 
 
@@ -113,7 +114,7 @@ def test_pictures_of_one_shape_have_looks_of_their_own():
     alphas = [disc(*numbers) for numbers in discs]
     pictures = [photo_of(alpha) for alpha in alphas]
     network = Bright()
-    again = SecondLook(network, AREA, Finish())
+    again = SecondLook(network, AREA, Finish(), FINER)
     together = matte((prepare(Photo(p, None), AREA) for p in pictures), network, again)
     assert len(network.seen) == 5  # once all, three closer or finer, one that shows nobody
     for picture, found in zip(pictures, together, strict=True):
@@ -123,14 +124,14 @@ def test_pictures_of_one_shape_have_looks_of_their_own():
 def test_a_window_holds_everybody_who_counts():
     small, speck = disc((30, 20), 8, (96, 128)), disc((80, 120), 1, (96, 128))
     for alpha in (small, np.maximum(small, speck)):
-        window = closer(alpha, (600, 800), AREA)
+        window = closer(alpha, (600, 800), AREA, FINER)
         rows, columns = window.seen
         assert rows.start / window.size[0] < 22 / 96 and rows.stop / window.size[0] > 38 / 96
         assert columns.start / window.size[1] < 12 / 128 < 28 / 128 < columns.stop / window.size[1]
         assert columns.stop < window.size[1]
         assert window.rows % 32 == window.columns % 32 == 0
         assert 1 < window.zoom <= 16 < window.nearer <= 16 * FINER
-    both = closer(np.maximum(small, disc((70, 60), 6, (96, 128))), (600, 800), AREA)
+    both = closer(np.maximum(small, disc((70, 60), 6, (96, 128))), (600, 800), AREA, FINER)
     assert both.seen[0].stop / both.size[0] > 76 / 96
 
 
@@ -144,7 +145,7 @@ def test_a_window_holds_everybody_who_counts():
     ],
 )
 def test_a_look_at_the_whole_where_a_closer_one_shows_no_more(alpha, size):
-    assert closer(alpha, size, AREA) is None
+    assert closer(alpha, size, AREA, FINER) is None
 
 
 def test_a_large_picture_is_seen_finer_even_where_somebody_fills_it():
@@ -165,7 +166,7 @@ def test_a_large_picture_is_seen_finer_even_where_somebody_fills_it():
 def test_a_finer_look_leaves_pixels_to_spare(size, nearer):
     """And where the picture has none, one that is closer may still have them all."""
     alpha = disc((48, 64), 40, (96, 128))
-    window = closer(alpha, size, AREA)
+    window = closer(alpha, size, AREA, FINER)
     if nearer == 1:
         assert window is None
         return
@@ -173,11 +174,31 @@ def test_a_finer_look_leaves_pixels_to_spare(size, nearer):
     assert window.nearer == pytest.approx(min(FINER * window.zoom, np.prod(size) / 2 / AREA))
 
 
+def test_weights_that_gain_nothing_by_it_get_no_finer_look():
+    assert closer(disc((48, 64), 60, (96, 128)), (2000, 3000), AREA) is None
+    network = Bright()
+    prepared = prepare(Photo(photo_of(disc((300, 400), 390)), None), AREA)
+    matte([prepared], network, SecondLook(network, AREA, Finish()))
+    assert network.seen == [(96, 128)] * 2
+
+
+def test_a_preset_says_how_fine_its_second_look_is(monkeypatch):
+    fineness = []
+    monkeypatch.setattr(
+        "matting_keras.inference.matter.SecondLook",
+        lambda runtime, area, finish, finer: fineness.append(finer),
+    )
+    for name in ("dawn", "night"):
+        Matter(name)
+    Matter("dawn", looks=1)
+    assert fineness == [PRESETS["dawn"].finer, PRESETS["night"].finer] == [3, 1]
+
+
 def test_what_is_certain_nowhere_gets_no_finer_look():
     doubtful = disc((48, 64), 60, (96, 128)) * 0.8
-    assert closer(doubtful, (2000, 3000), AREA) is None
+    assert closer(doubtful, (2000, 3000), AREA, FINER) is None
     small = disc((48, 64), 20, (96, 128)) * 0.8
-    window = closer(small, (2000, 3000), AREA)
+    window = closer(small, (2000, 3000), AREA, FINER)
     assert window.nearer == window.zoom > 2, "but a closer one, which may tell"
 
 
@@ -218,7 +239,7 @@ def test_who_is_found_closer_must_be_surer(certain, kept):
     alpha[240:360, 340:460] = 0.9
     alpha[240 : 240 + int(certain * 120), 340:460] = 1
     prepared = prepare(Photo(photo_of(alpha), None), AREA, "off")
-    again = SecondLook(Bright(), AREA, Finish("sure"))
+    again = SecondLook(Bright(), AREA, Finish("sure"), FINER)
     found = matte([prepared], Bright(), again)[0]
     assert (found.max() > 0.5) == kept
 
