@@ -184,9 +184,9 @@ def joined(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarray:
     Returns:
         Their mean, float32.
     """
-    away = max(AWAY, window.zoom - 1)
     if window.nearer == window.zoom:
         return both(first, second, window.nearer)
+    away = max(AWAY, window.zoom - 1)
     cv2, unsure = opencv(), (first > 1 - SURE) & (first < SURE)
     far = cv2.distanceTransform((~unsure).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     # Where nothing is unsure it says "as far as can be", of which a square is no number.

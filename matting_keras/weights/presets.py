@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
@@ -131,8 +132,10 @@ def find(name: str, suffix: str = ".onnx") -> Path:
         InputError: no such preset, or the package lacks its file.
     """
     if name not in PRESETS:
+        near = get_close_matches(name, PRESETS, n=1)
+        meant = f"; did you mean {near[0]!r}? There" if near else "; there"
         raise InputError(
-            f"no weights are called {name!r}; there are {', '.join(PRESETS) or 'none'}. "
+            f"no weights are called {name!r}{meant} are {', '.join(PRESETS) or 'none'}. "
             "For a file of your own give its path, ending in .onnx or .keras; to train a network "
             "that comes without weights: python train/train.py --arch NAME --data FOLDER."
         )

@@ -72,5 +72,7 @@ def test_the_plain_network_takes_weights_that_learned_as_branches(name):
 
 
 def test_unknown_preset():
+    with pytest.raises(InputError, match="did you mean 'night'\\? There are dawn, dark-light"):
+        find("nigth")
     with pytest.raises(InputError, match="no weights are called 'darker'"):
         find("darker")
