@@ -2,7 +2,8 @@
 
 python -m benchmarks.distance --data FOLDER ... --backgrounds DIR ... [--model NAME ...] [--json F]
 
-People held back from training, cut out by their soft alphas, stand somewhere in other scenes.
+People held back from training, cut out by their soft alphas, stand somewhere in other scenes. Each
+network looks once, then twice, unless --looks says how often.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from matting_keras.inference.composite import cover
 from matting_keras.inference.foreground import estimate_foreground
 from matting_keras.inference.looks import LOOKS
 from matting_keras.inference.matter import Matter
+from matting_keras.inference.options import add_looks_and_levels
+from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.peers import Peer
 from matting_keras.media.images import list_images, read_image
 from matting_keras.workshop.blend import Placement, blend, placed
@@ -40,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     networks: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
     for name in flags.model:
-        for looks in LOOKS:
-            networks[f"{name}, looks {looks}"] = Matter(name, looks=looks)
+        for looks in (flags.looks,) if flags.looks else LOOKS:
+            told = {"looks": looks, "finer": flags.finer if looks == 2 else None}
+            told |= {"parts": flags.parts, "levels": flags.levels}
+            networks[f"{name}, looks {looks}"] = Matter(name, area=flags.area, **told)
     networks |= {Path(file).name: Peer(file) for file in flags.peer}
     scenes = [path for folder in flags.backgrounds for path in list_images(folder)]
     rows = []
@@ -74,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--backgrounds", nargs="+", required=True, help="pictures without people")
     made.add_argument("--model", nargs="+", default=["dark-light"], help="presets or files")
     made.add_argument("--peer", nargs="*", default=[], help="somebody else's networks")
+    made.add_argument("--area", type=int, help="input height times width, in pixels")
+    made.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
+    add_looks_and_levels(made)
     made.add_argument("--every", type=int, default=1, help="of so many people take one")
     made.add_argument("--seed", type=int, default=0, help="of places and scenes")
     made.add_argument("--json", metavar="FILE", help="also write everything as JSON")

@@ -111,6 +111,7 @@ def evaluate(
     parts: str | None = None,
     looks: int | None = None,
     levels: tuple[float, float] | None = None,
+    finer: float | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -133,6 +134,7 @@ def evaluate(
         parts: of the alpha, as for `Matter`; of no concern to peers and folders.
         looks: at each photo, as for `Matter`; None is 1 for peers. Folders have none.
         levels: of the alpha, as for `Matter`; None leaves peers' as it is. Folders have none.
+        finer: the second look, as for `Matter`; of no concern to peers and folders.
         quiet: no progress bar.
 
     Raises:
@@ -145,7 +147,8 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    predict, area, looks = _predictor(model, samples, peer, area, parts, looks, levels)
+    told = {"parts": parts, "looks": looks, "levels": levels, "finer": finer}
+    predict, area, looks = _predictor(model, samples, peer, area, told)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image, alpha = samples[index].read()
@@ -245,20 +248,19 @@ def _predictor(
     samples: Sequence[Sample],
     peer: bool,
     area: int | None,
-    parts: str | None,
-    looks: int | None,
-    levels: tuple[float, float] | None,
+    told: dict,
 ) -> tuple[Predict, int | None, int]:
     """What gives a photo's matte, the pixels on its input, and how often it looks."""
     if peer:
         network = Peer(model)
-        look = twice(network) if looks == 2 else network
-        points = UNTOUCHED if levels is None else checked(levels)
-        return lambda sample, image: stretched(look(image), *points), network.area, looks or 1
+        look = twice(network) if told["looks"] == 2 else network
+        points = UNTOUCHED if told["levels"] is None else checked(told["levels"])
+        looks = told["looks"] or 1
+        return lambda sample, image: stretched(look(image), *points), network.area, looks
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None, 1
     try:
-        matter = Matter(model, area=area, parts=parts, looks=looks, levels=levels)
+        matter = Matter(model, area=area, **told)
     except InputError as error:
         raise _hinted(error, model) from error
     return lambda sample, image: matter(image), matter.area, matter.looks

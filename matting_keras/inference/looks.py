@@ -18,10 +18,19 @@ from matting_keras.media.opencv import opencv
 
 LOOKS = (1, 2)
 
+FINEST = 4
+"""How many times as many pixels as the first look a second one may have: of larger inputs networks
+see too little of the whole at once."""
+
 LOOKS_HELP = (
     "2: at a photo as it is and mirrored, closer where somebody is small in it and finer where it "
     "is large, as shipped weights are used: finds people and edges better, and nobody where nobody "
     "is, in two to four times the time; films have 1"
+)
+
+FINER_HELP = (
+    "how many times as many pixels the second look may have at a large photo, 1 to "
+    f"{FINEST} (default: up to 3 for shipped weights, 1 for others)"
 )
 
 DOUBT = 0.05

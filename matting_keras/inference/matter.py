@@ -14,7 +14,7 @@ from matting_keras.geometry import LARGEST_SIDE
 from matting_keras.inference.finish import Finish, Finished
 from matting_keras.inference.heap import keep_freed_memory
 from matting_keras.inference.levels import SHIPPED, UNTOUCHED, checked
-from matting_keras.inference.looks import LOOKS, SecondLook
+from matting_keras.inference.looks import FINEST, LOOKS, SecondLook
 from matting_keras.inference.parts import PARTS
 from matting_keras.inference.pipeline import matte, prepare
 from matting_keras.inference.refine import METHODS
@@ -53,13 +53,15 @@ class Matter:
             certain of nothing.
         looks: 2 for what is found in a picture and in its mirror image together, where the surer
             one counts for more, in twice the network's time: people are found better, and nobody
-            where nobody is. The second look is closer where somebody is small in the picture, and
-            of some shipped weights up to three times as fine, and as long, at a large one: edges
-            are better. None is 2 for shipped weights and 1 for others. Frames of a film have one
-            look all the same.
+            where nobody is. The second look is closer where somebody is small in the picture. None
+            is 2 for shipped weights and 1 for others. Frames of a film have one look all the same.
         levels: black and white point: alphas up to the first become 0, from the second on 1. None
             is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
             network says, for others.
+        finer: how many times as many pixels as the first look the second one may have at a large
+            picture, from 1 to 4, and about as many times as long: edges are better where the
+            network has learned with as many. None is what is best for shipped weights, up to 3,
+            and 1 for others.
 
     Attributes:
         runtime: the loaded engine, for one look at each picture; `runtime.name` says which,
@@ -68,12 +70,13 @@ class Matter:
         parts: as above, settled.
         looks: as above, settled.
         levels: as above, settled.
+        finer: as above, settled; 1 with one look.
         refine: as above.
 
     Raises:
         InputError: no such preset, file or engine, a file that is not one of ours, an unknown
-            way to refine, unknown parts, another number of looks, or levels that are not in
-            order.
+            way to refine, unknown parts, another number of looks, levels that are not in
+            order, or a second look to be finer where there is none.
 
     Example:
         >>> matter = Matter("dark-light")
@@ -92,6 +95,7 @@ class Matter:
         parts: str | None = None,
         looks: int | None = None,
         levels: tuple[float, float] | None = None,
+        finer: float | None = None,
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
@@ -101,6 +105,8 @@ class Matter:
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
         if looks not in (None, *LOOKS):
             raise InputError(f"looks must be 1 or 2, got {looks}.")
+        if finer is not None and not 1 <= finer <= FINEST:
+            raise InputError(f"finer must be from 1 to {FINEST}, got {finer:g}.")
         told = None if levels is None else checked(levels)
         keep_freed_memory()
         opened = open_runtime(_find(model, runtime), runtime, threads)
@@ -113,10 +119,12 @@ class Matter:
         self.area = area or own or AREA
         finish = Finish(self.parts, self.levels)
         self.runtime = opened if finish == Finish() else Finished(opened, finish)
-        self._first, self._again = self.runtime, None
+        self._first, self._again, self.finer = self.runtime, None, 1.0
         if self.looks == 2:
-            finer = shipped.finer if shipped else 1.0
-            self._first, self._again = opened, SecondLook(opened, self.area, finish, finer)
+            self.finer = finer or (shipped.finer if shipped else 1.0)
+            self._first, self._again = opened, SecondLook(opened, self.area, finish, self.finer)
+        elif finer is not None and finer > 1:
+            raise InputError(f"finer={finer:g} is of a second look; add looks=2 (--looks 2).")
 
     def __call__(self, image: Source | Photo | np.ndarray) -> np.ndarray:
         """Find the person in one picture.

@@ -8,7 +8,7 @@ from pathlib import Path
 from matting_keras.errors import InputError
 from matting_keras.inference.foreground import METHODS as FOREGROUNDS
 from matting_keras.inference.levels import LEVELS_HELP
-from matting_keras.inference.looks import LOOKS, LOOKS_HELP
+from matting_keras.inference.looks import FINER_HELP, LOOKS, LOOKS_HELP
 from matting_keras.inference.matter import AREA, Matter
 from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.runtimes import RUNTIMES
@@ -102,8 +102,9 @@ def add_finding(command: argparse.ArgumentParser) -> None:
 
 
 def add_looks_and_levels(command: argparse.ArgumentParser) -> None:
-    """Add how often a network looks, and what becomes of its alphas; peers have neither untold."""
+    """Add how a network looks, and what becomes of its alphas; peers have none of it untold."""
     command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
+    command.add_argument("--finer", type=float, metavar="TIMES", help=FINER_HELP)
     command.add_argument("--levels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=LEVELS_HELP)
 
 
@@ -113,7 +114,7 @@ def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "aut
     Raises:
         InputError: as `Matter` does.
     """
-    told = {"parts": options.parts, "looks": options.looks, "levels": options.levels}
+    told = {name: getattr(options, name) for name in ("parts", "looks", "levels", "finer")}
     return Matter(weights, runtime, options.area, **told)
 
 

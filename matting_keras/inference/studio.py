@@ -127,10 +127,9 @@ def _make(
 ) -> Done:
     if not job.moves:
         return _still(job.source, target, matter, options, backdrop)
-    if options.looks == 2:
-        raise InputError(
-            "--looks 2 is for photos; leave it out: films and cameras have time for one."
-        )
+    if options.looks == 2 or options.finer:
+        given = "--looks 2" if options.looks == 2 else f"--finer {options.finer:g}"
+        raise InputError(f"{given} is for photos; leave it out: films and cameras have one look.")
     with ExitStack() as stack:
         source = stack.enter_context(_source(job, options.raw))
         if isinstance(source, Camera):

@@ -176,16 +176,35 @@ def test_weights_that_gain_nothing_by_it_get_no_finer_look():
     assert network.seen == [(96, 128)] * 2
 
 
-def test_a_preset_says_how_fine_its_second_look_is(monkeypatch):
-    fineness = []
-    monkeypatch.setattr(
-        "matting_keras.inference.matter.SecondLook",
-        lambda runtime, area, finish, finer: fineness.append(finer),
-    )
-    for name in ("dawn", "night"):
-        Matter(name)
-    Matter("dawn", looks=1)
-    assert fineness == [PRESETS["dawn"].finer, PRESETS["night"].finer] == [3, 1]
+def test_a_preset_says_how_fine_its_second_look_is(tiny_onnx):
+    assert Matter("dawn").finer == PRESETS["dawn"].finer > 1
+    assert Matter("dawn", looks=1).finer == Matter(tiny_onnx, looks=2).finer == 1
+
+
+def test_whoever_has_weights_of_their_own_can_ask_for_a_finer_look(monkeypatch, tmp_path):
+    network = Bright()
+    monkeypatch.setattr("matting_keras.inference.matter.open_runtime", lambda *told: network)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    photo = photo_of(disc((300, 400), 290))
+    for folder in ("images", "masks"):
+        Image.fromarray(photo).save(tmp_path / folder / "a.png")
+    for finer in (None, 3):
+        evaluate("own.onnx", tmp_path, area=AREA, looks=2, finer=finer, quiet=True)
+    *coarse, first, fine = (np.prod(size) for size in network.seen)
+    assert set(coarse) == {first} and 2 * first < fine < 1.2 * 3 * first
+
+
+@pytest.mark.parametrize("finer", [0.5, 4.5, float("nan"), -1])
+def test_how_fine_a_look_can_be(finer):
+    with pytest.raises(InputError, match="finer must be from 1 to 4, got"):
+        Matter("dawn", finer=finer)
+
+
+def test_a_single_look_cannot_be_finer_than_itself(tiny_onnx):
+    with pytest.raises(InputError, match="finer=2 is of a second look; add looks=2 "):
+        Matter(tiny_onnx, finer=2)
+    assert Matter(tiny_onnx, finer=1).finer == 1
 
 
 def test_what_is_certain_nowhere_gets_no_finer_look():

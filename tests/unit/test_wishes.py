@@ -201,6 +201,8 @@ def test_two_looks_at_a_film_are_refused(demo, tmp_path, capsys):
     make_film(tmp_path / "film.mp4")
     assert demo(tmp_path / "film.mp4", "--looks", 2) == 1
     assert "--looks 2 is for photos" in capsys.readouterr().err
+    assert studio.main(["--arch", "dawn", "film.mp4", "--finer", "3"]) == 1
+    assert "--finer 3 is for photos" in capsys.readouterr().err
 
 
 def test_a_gray_twin_that_is_not_shipped_is_named():
