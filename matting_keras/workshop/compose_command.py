@@ -68,6 +68,12 @@ def run(flags: argparse.Namespace) -> int:
     if bool(flags.pack) == bool(flags.output):
         raise InputError("say what to write: --output DIR for a data folder, or --pack FILE.")
     if flags.pack:
+        for given, flag in ((flags.people != "all", "--people"), (flags.in_place, "--in-place")):
+            if given:
+                raise InputError(
+                    f"{flag} is for a data folder (--output); a pack holds everybody's photos, and "
+                    "training places them anew in every step. Leave it out."
+                )
         return _pack(flags)
     if len(flags.data) > 1 or len(flags.backgrounds) > 1:
         raise InputError("a data folder is composed of one DATA and one folder of --backgrounds.")

@@ -67,6 +67,13 @@ def test_nobody_who_is_held_back_is_learned_from(folder, packed):
     assert str(folder.parent) not in text, "no more of a path than is needed"
 
 
+@pytest.mark.parametrize("told", [["--people", "held-back"], ["--in-place"]])
+def test_a_pack_of_some_people_is_refused_and_nothing_written(told, folder, tmp_path, capsys):
+    assert command(packing(folder, tmp_path / "photos.pack", *told)) == 1
+    assert f"{told[0]} is for a data folder (--output)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("form", ["webp", "raw"])
 def test_packed_photos_are_the_photos(form, folder, tmp_path):
     path = tmp_path / "photos.pack"
