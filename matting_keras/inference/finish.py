@@ -8,7 +8,7 @@ import numpy as np
 
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.levels import UNTOUCHED, stretched
-from matting_keras.inference.parts import SHARE, SHARE_CLOSER, largest, sure
+from matting_keras.inference.parts import SHARE_AFAR, SHARE_CLOSER, largest, sure
 from matting_keras.inference.runtimes import for_frames
 
 
@@ -23,10 +23,18 @@ class Finish(NamedTuple):
     parts: str = "all"
     levels: tuple[float, float] = UNTOUCHED
 
-    def __call__(self, alpha: np.ndarray, closer: bool = False) -> np.ndarray:
-        """An alpha (height, width) in 0..1, finished; `closer` where a look at it was closer."""
-        if self.parts == "sure":
-            alpha = sure(alpha, share=SHARE_CLOSER if closer else SHARE)
+    def __call__(self, alpha: np.ndarray, afar: np.ndarray | None = None) -> np.ndarray:
+        """An alpha (height, width) in 0..1, finished.
+
+        Args:
+            alpha: what was found.
+            afar: of the same shape, where that comes of a closer look: what was found before it.
+        """
+        if self.parts == "sure" and afar is None:
+            alpha = sure(alpha)
+        elif self.parts == "sure":
+            known = sure(afar, share=SHARE_AFAR)
+            alpha = sure(alpha, share=SHARE_CLOSER, known=known)
         elif self.parts == "largest":
             alpha = largest(alpha)
         return alpha if self.levels == UNTOUCHED else stretched(alpha, *self.levels)

@@ -256,9 +256,10 @@ class SecondLook:
     ) -> tuple[np.ndarray, Prepared]:
         values = shrink(picture.rgb, window.size)
         found = self._mirrored(np.ascontiguousarray(values[window.seen])[None])[0]
-        alpha = enlarge(alpha, window.size)
-        alpha[window.seen] = joined(alpha[window.seen], np.clip(found, 0, 1), window)
-        alpha, canvas = self._finish(alpha, closer=True), Canvas(window.size, window.size)
+        afar = enlarge(alpha, window.size)
+        alpha = afar.copy()
+        alpha[window.seen] = joined(afar[window.seen], np.clip(found, 0, 1), window)
+        alpha, canvas = self._finish(alpha, afar), Canvas(window.size, window.size)
         return alpha, picture._replace(values=values, canvas=canvas)
 
     def _mirrored(self, values: np.ndarray) -> np.ndarray:

@@ -28,11 +28,19 @@ SHARE = 0.15
 SHARE_CLOSER = 0.25
 """Likewise after a closer look, to which things look more like people, too."""
 
+SHARE_AFAR = 0.4
+"""Of whom a first look was so certain, a closer one may make of it what it likes, but nobody."""
+
 GAP = 64
 """Parts nearer to each other than the picture's longer side over this are one."""
 
 
-def sure(alpha: np.ndarray, certain: float = CERTAIN, share: float = SHARE) -> np.ndarray:
+def sure(
+    alpha: np.ndarray,
+    certain: float = CERTAIN,
+    share: float = SHARE,
+    known: np.ndarray | None = None,
+) -> np.ndarray:
     """Drop the parts of an alpha in which a network is certain of next to nothing.
 
     A network is certain of people, but for their edges; of what it takes for one in an empty room
@@ -42,6 +50,8 @@ def sure(alpha: np.ndarray, certain: float = CERTAIN, share: float = SHARE) -> n
         alpha: float32 (height, width) in 0..1, as the network gave it.
         certain: an alpha above this is.
         share: of a part's core, that must be certain, 0..1.
+        known: alpha of the same shape, or None: what has some of its core in a part's core makes
+            it sure.
 
     Returns:
         The same with 0 where an unsure part is nearest, so all 0 where no part is sure; unchanged
@@ -58,8 +68,10 @@ def sure(alpha: np.ndarray, certain: float = CERTAIN, share: float = SHARE) -> n
     reach = max(alpha.shape) // GAP | 1
     there = cv2.dilate((alpha > FAINT).astype(np.uint8), np.ones((reach, reach), np.uint8))
     count, labels = cv2.connectedComponents(there, connectivity=8)
-    core, known = (np.bincount(labels[alpha > x], minlength=count) for x in (INSIDE, certain))
-    kept = known > share * core
+    core, high = (np.bincount(labels[alpha > x], minlength=count) for x in (INSIDE, certain))
+    kept = high > share * core
+    if known is not None:
+        kept |= np.bincount(labels[(alpha > INSIDE) & (known > INSIDE)], minlength=count) > 0
     if not kept.any():
         return np.zeros_like(alpha)
     dropped = ~kept

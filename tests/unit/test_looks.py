@@ -257,6 +257,25 @@ def test_who_is_found_closer_must_be_surer(certain, kept):
     assert (found.max() > 0.5) == kept
 
 
+@pytest.mark.parametrize(("certain", "kept"), [(0.6, True), (0.3, False)])
+def test_whom_a_first_look_is_certain_of_no_closer_one_makes_nobody(certain, kept):
+    """The closer look doubts everything; at 0.3 the first is certain enough for itself only."""
+
+    class Doubter(Bright):
+        def run(self, batch):
+            alpha = super().run(batch)
+            return alpha if len(self.seen) == 1 else np.minimum(alpha, 0.9)
+
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[120:480, 200:600] = 0.9
+    alpha[120 : 120 + int(certain * 360), 200:600] = 1
+    network = Doubter()
+    prepared = prepare(Photo(photo_of(alpha), None), AREA, "off")
+    found = matte([prepared], network, SecondLook(network, AREA, Finish("sure"), FINER))[0]
+    assert len(network.seen) == 2 and network.seen[1] != network.seen[0], "the second is closer"
+    assert (found.max() > 0.5) == kept
+
+
 def test_a_second_look_that_is_no_alpha_is_complained_of():
     class Tired(Bright):
         def run(self, batch):

@@ -76,3 +76,12 @@ def test_what_it_takes_off_can_be_measured(tmp_path, capsys):
         row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("dark-light "))
         found.append(float(row.split()[2]))
     assert found[0] == 0 < found[1]
+
+
+def test_what_is_known_already_is_sure_and_nothing_beside_it():
+    alpha, known = np.zeros((2, 4, 60), np.float32)
+    alpha[:, 2:20], alpha[:, 20:23], alpha[:, 40:56] = 0.9, 0.25, 0.9
+    known[1:3, 10] = 0.95
+    kept = sure(alpha, known=known)
+    assert kept[:, :23].tolist() == alpha[:, :23].tolist() and not kept[:, 40:].any()
+    assert not sure(alpha).any() and not sure(alpha, known=np.minimum(known, 0.4)).any()
