@@ -250,7 +250,10 @@ def _predictor(
     area: int | None,
     told: dict,
 ) -> tuple[Predict, int | None, int]:
-    """What gives a photo's matte, the pixels on its input, and how often it looks."""
+    """What gives a photo's matte, the pixels on its input, and how often it looks.
+
+    `told` is how, by the names that `Matter` has for it: parts, looks, levels and finer.
+    """
     if peer:
         network = Peer(model)
         look = twice(network) if told["looks"] == 2 else network

@@ -106,7 +106,10 @@ class Matter:
         if looks not in (None, *LOOKS):
             raise InputError(f"looks must be 1 or 2, got {looks}.")
         if finer is not None and not 1 <= finer <= FINEST:
-            raise InputError(f"finer must be from 1 to {FINEST}, got {finer:g}.")
+            raise InputError(
+                f"finer must be from 1 to {FINEST}, got {finer:g}; for more detail than that give "
+                "both looks more pixels by area (--area)."
+            )
         told = None if levels is None else checked(levels)
         keep_freed_memory()
         opened = open_runtime(_find(model, runtime), runtime, threads)

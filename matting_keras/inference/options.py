@@ -102,7 +102,7 @@ def add_finding(command: argparse.ArgumentParser) -> None:
 
 
 def add_looks_and_levels(command: argparse.ArgumentParser) -> None:
-    """Add how a network looks, and what becomes of its alphas; peers have none of it untold."""
+    """Add how a network looks, and what becomes of its alphas; peers only as they are told."""
     command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
     command.add_argument("--finer", type=float, metavar="TIMES", help=FINER_HELP)
     command.add_argument("--levels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=LEVELS_HELP)

@@ -29,7 +29,7 @@ SHARE_CLOSER = 0.25
 """Likewise after a closer look, to which things look more like people, too."""
 
 SHARE_AFAR = 0.4
-"""Of whom a first look was so certain, a closer one may make of it what it likes, but nobody."""
+"""Of a part's core; what a first look is so certain of stays, however a closer look doubts it."""
 
 GAP = 64
 """Parts nearer to each other than the picture's longer side over this are one."""

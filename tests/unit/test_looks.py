@@ -197,7 +197,7 @@ def test_whoever_has_weights_of_their_own_can_ask_for_a_finer_look(monkeypatch, 
 
 @pytest.mark.parametrize("finer", [0.5, 4.5, float("nan"), -1])
 def test_how_fine_a_look_can_be(finer):
-    with pytest.raises(InputError, match="finer must be from 1 to 4, got"):
+    with pytest.raises(InputError, match=r"finer must be from 1 to 4, got .*pixels by area"):
         Matter("dawn", finer=finer)
 
 
