@@ -3,7 +3,7 @@
 python -m benchmarks.distance --data FOLDER ... --backgrounds DIR ... [--model NAME ...] [--json F]
 
 People held back from training, cut out by their soft alphas, stand somewhere in other scenes. Each
-network looks once, then twice, unless --looks says how often.
+network looks once, then twice, unless --looks says how often, then at frames of a film with --film.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +23,15 @@ from matting_keras.data.sources import Sample, open_source
 from matting_keras.evaluate import held_back
 from matting_keras.inference.composite import cover
 from matting_keras.inference.foreground import estimate_foreground
+from matting_keras.inference.frames import mattes
 from matting_keras.inference.looks import LOOKS
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.options import add_looks_and_levels
 from matting_keras.inference.parts import PARTS, PARTS_HELP
 from matting_keras.inference.peers import Peer
+from matting_keras.inference.temporal import steady
 from matting_keras.media.images import list_images, read_image
+from matting_keras.media.video import Frame
 from matting_keras.workshop.blend import Placement, blend, placed
 
 HEIGHTS = (0.8, 0.6, 0.4, 0.25, 0.15)
@@ -47,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             told = {"looks": looks, "finer": flags.finer if looks == 2 else None}
             told |= {"parts": flags.parts, "levels": flags.levels}
             networks[f"{name}, looks {looks}"] = Matter(name, area=flags.area, **told)
+        if flags.film:
+            told = {"looks": 2, "parts": flags.parts, "levels": flags.levels}
+            networks[f"{name}, film"] = partial(still, Matter(name, area=flags.area, **told))
     networks |= {Path(file).name: Peer(file) for file in flags.peer}
     scenes = [path for folder in flags.backgrounds for path in list_images(folder)]
     rows = []
@@ -82,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--area", type=int, help="input height times width, in pixels")
     made.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     add_looks_and_levels(made)
+    made.add_argument("--film", action="store_true", help="also as frames of a film")
     made.add_argument("--every", type=int, default=1, help="of so many people take one")
     made.add_argument("--seed", type=int, default=0, help="of places and scenes")
     made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
@@ -111,6 +120,13 @@ def composites(
         own = estimate_foreground(image, truth, "fast")
         foreground, alpha = placed(own, truth, SIZE, where)
         yield blend(foreground, alpha, scene, rng), alpha
+
+
+def still(matter: Matter, picture: np.ndarray) -> np.ndarray:
+    """The alpha of a frame of a film in which nothing moves."""
+    film = [Frame(picture, Fraction(0), Fraction(1))]
+    (matted,) = mattes(film, matter, steady("off"), ahead=True)
+    return matted.alpha
 
 
 def overlap(truth: np.ndarray, alpha: np.ndarray) -> float:

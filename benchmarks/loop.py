@@ -1,6 +1,6 @@
 """Frames a second of cutting people out of a video, without decoding, encoding and a window.
 
-python -m benchmarks.loop [--frames 1000] [--size 1280x720] [--area PIXELS] [--json FILE]
+python -m benchmarks.loop [--frames 1000] [--size 1280x720] [--area PIXELS] [--looks 1] [--json F]
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from matting_keras.benchmark.measure import (
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import composite, cover
 from matting_keras.inference.foreground import soft_tiles, to_share
+from matting_keras.inference.frames import mattes
+from matting_keras.inference.looks import LOOKS
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import prepare, restore
-from matting_keras.inference.stream import composites, mattes, relay
+from matting_keras.inference.stream import composites, relay
 from matting_keras.inference.temporal import METHODS, steady
 from matting_keras.media.images import Photo, read_image
 from matting_keras.media.opencv import opencv
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     warn_if_busy()
     words = ["--frames", flags.frames, "--warmup", flags.warmup, "--size", flags.size]
-    words += ["--model", flags.model, "--temporal", flags.temporal]
+    words += ["--model", flags.model, "--temporal", flags.temporal, "--looks", flags.looks]
     words += ["--area", flags.area] if flags.area else []
     rows = [
         # Each in a process of its own: threads and memory of another engine would count.
@@ -80,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", default="1280x720", help="of a frame (default 1280x720)")
     made.add_argument("--model", default="dark-light", help="preset or file")
     made.add_argument("--area", type=int, help="of the network's input (default: its own)")
+    made.add_argument(
+        "--looks", type=int, default=2, choices=LOOKS, help="2: closer where that shows more"
+    )
     made.add_argument("--temporal", default="smooth", choices=METHODS)
     made.add_argument("--runtimes", nargs="+", default=["onnxruntime", "openvino"])
     made.add_argument("--engine", help=argparse.SUPPRESS)
@@ -89,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
 def measured(flags: argparse.Namespace, engine: str) -> dict:
     """Run the loop in this process: frames a second, what a frame costs, how memory grows."""
     width, height = map(int, flags.size.split("x"))
-    matter = Matter(flags.model, engine, flags.area, looks=1)
+    matter = Matter(flags.model, engine, flags.area, looks=flags.looks)
     scene, behind = portrait(height, width), SAMPLES / "astronaut.png"
     marks, memory = [], []
     frames = moving(scene, flags.warmup + flags.frames)
@@ -179,8 +184,9 @@ def report(facts: dict) -> None:
     cores = facts["machine"]["cores"]
     rounds, frames = flags["rounds"], flags["frames"]
     print(
-        f"{flags['model']}, frames of {flags['size']}, --temporal {flags['temporal']}; medians of "
-        f"{rounds} rounds of {frames} frames, engines in turn.\n"
+        f"{flags['model']}, frames of {flags['size']}, --temporal {flags['temporal']}, "
+        f"--looks {flags['looks']}; medians of {rounds} rounds of {frames} frames, engines in "
+        "turn.\n"
     )
     print("| runtime | input | frames/s | ms (p95) | processor ms | frames/s at most | growth MB |")
     print("|---|---|---|---|---|---|---|")

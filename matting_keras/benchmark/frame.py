@@ -17,9 +17,10 @@ from matting_keras.benchmark.subjects import SHIPPED, Subject
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import background_for, mix
 from matting_keras.inference.foreground import own_colours, surroundings, to_share
+from matting_keras.inference.frames import mattes
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import prepare, restore
-from matting_keras.inference.stream import composites, mattes
+from matting_keras.inference.stream import composites
 from matting_keras.inference.studio import SCREEN_GREEN
 from matting_keras.inference.temporal import steady
 from matting_keras.media.images import Photo

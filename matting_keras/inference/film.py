@@ -11,8 +11,9 @@ from typing import Protocol
 
 from matting_keras.errors import InputError
 from matting_keras.inference.backdrop import Backdrop
+from matting_keras.inference.frames import mattes
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.stream import composites, grays, mattes, relay
+from matting_keras.inference.stream import composites, grays, relay
 from matting_keras.inference.temporal import steady
 from matting_keras.media.camera import Camera
 from matting_keras.media.video import (

@@ -9,7 +9,6 @@ import numpy as np
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.levels import UNTOUCHED, stretched
 from matting_keras.inference.parts import SHARE_AFAR, SHARE_CLOSER, largest, sure
-from matting_keras.inference.runtimes import for_frames
 
 
 class Finish(NamedTuple):
@@ -51,11 +50,6 @@ class Finished:
     def __init__(self, runtime: Runtime, finish: Finish):
         self._runtime, self._finish = runtime, finish
         self.name, self.metadata, self.device = runtime.name, runtime.metadata, runtime.device
-
-    def for_frames(self, ahead: bool) -> tuple[Runtime, int]:
-        """As that of the runtime inside."""
-        runtime, calls = for_frames(self._runtime, ahead)
-        return Finished(runtime, self._finish), calls
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         found = np.asarray(self._runtime.run(batch))

@@ -11,8 +11,8 @@ import numpy as np
 
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import composite
+from matting_keras.inference.frames import Matted, mattes
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.stream import Matted, mattes
 from matting_keras.inference.temporal import steady
 from matting_keras.media.camera import Camera
 from matting_keras.media.images import write_image

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
-from matting_keras.geometry import MULTIPLE, Canvas
+from matting_keras.geometry import Canvas
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.parts import sure
-from matting_keras.inference.pipeline import Prepared, run
+from matting_keras.inference.parts import SHARE_CLOSER, sure
+from matting_keras.inference.pipeline import Prepared, prepare, run
 from matting_keras.inference.scale import enlarge, shrink
+from matting_keras.inference.windows import FOUND, WORTHWHILE, Window, closer
+from matting_keras.media.images import Photo
 from matting_keras.media.opencv import opencv
 
 LOOKS = (1, 2)
@@ -25,7 +27,8 @@ see too little of the whole at once."""
 LOOKS_HELP = (
     "2: at a photo as it is and mirrored, closer where somebody is small in it and finer where it "
     "is large, as shipped weights are used: finds people and edges better, and nobody where nobody "
-    "is, in two to four times the time; films have 1"
+    "is, in two to four times the time; at each frame of a film once, but closer at whom others "
+    "show, in a quarter more; 1: once, at the whole"
 )
 
 FINER_HELP = (
@@ -36,23 +39,9 @@ FINER_HELP = (
 DOUBT = 0.05
 """Added to how sure a look is, so that two that know nothing count alike."""
 
-FOUND = 0.5
-"""An alpha above this may be somebody."""
-
-MINOR = 0.05
-"""What has less than this share of the alpha of the largest part is no reason to look there."""
-
-MARGIN = 0.1
-"""What a closer look sees around who was found, as a share of their longer side."""
-
-NARROWEST = 1 / 4
-"""Of the picture's sides, that a closer look sees at least."""
-
-WORTHWHILE = 1.25
-"""A closer look shows everybody at least so much larger, in area; else it is one at the whole."""
-
-SPARE = 2
-"""Pixels of the picture in each that a finer look sees; a photo's own are blurred and noisy."""
+SEARCH = 4
+"""How many times as many pixels as usual are looked at where nobody seems to be, for somebody
+small, of whom the network must be as certain as after a closer look."""
 
 EDGE = 3.0
 """How far from what the first look is unsure of a finer one counts, in pixels of the first."""
@@ -97,85 +86,26 @@ def twice(look: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np
     return lambda image: both(look(image), look(np.ascontiguousarray(image[:, ::-1]))[:, ::-1])
 
 
-class Window(NamedTuple):
-    """Where a closer look sees the picture.
-
-    Attributes:
-        size: (height, width) that the whole picture has, so close.
-        top: first row of it that is seen.
-        left: first column.
-        rows: how many are seen, a multiple of 32.
-        columns: likewise.
-        nearer: how much larger everything is than in the first look, in area.
-        zoom: as much of that as comes of leaving out where nobody is; the rest is finer sight.
-    """
-
-    size: tuple[int, int]
-    top: int
-    left: int
-    rows: int
-    columns: int
-    nearer: float
-    zoom: float
-
-    @property
-    def seen(self) -> tuple[slice, slice]:
-        """As an index of what is as large as `size`."""
-        rows = slice(self.top, self.top + self.rows)
-        return rows, slice(self.left, self.left + self.columns)
-
-
-def closer(
-    alpha: np.ndarray, size: tuple[int, int], area: int, finer: float = 1.0
-) -> Window | None:
-    """Where to look closer at somebody whom the first look found.
+def searched(
+    alpha: np.ndarray, size: tuple[int, int], area: int, look: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """What a first look found or, where that is nobody for sure, what a far finer one did.
 
     Args:
         alpha: float32 (rows, columns) in 0..1: the first look at the whole picture.
-        size: the picture's own (height, width): nearer than that there is nothing to see.
-        area: pixels that the network is to see, about.
-        finer: how many times as many it may see of who is certain, where the picture is large.
+        size: the picture's own (height, width): there is no more to see than that.
+        area: pixels that the first look had, about.
+        look: gives the alpha of the whole picture, seen with so many pixels.
 
     Returns:
-        A window around all who are not much smaller than the largest; None where nobody was found,
-        or where they fill the picture already and it has no more to show.
-
-    Example:
-        >>> alpha = np.zeros((256, 320), "float32")
-        >>> alpha[128:, 32:96] = 1
-        >>> window = closer(alpha, (900, 1200), 320 * 256, finer=3)
-        >>> window[:5], f"{window.nearer:.2f}", f"{window.zoom:.2f}"
-        (((657, 822), 300, 52, 352, 224), '6.59', '6.49')
-        >>> closer(np.ones_like(alpha), (300, 400), 320 * 256) is None
-        True
+        One of the two, of the first one's shape.
     """
-    box = _box(alpha)
-    if box is None:
-        return None
-    shares = [max(end - start, NARROWEST) for start, end in box]
-    fills, most = math.prod(shares) * alpha.size, math.prod(size) / alpha.size
-    zoom = min(area / fills, most)
-    nearer = max(zoom, min(finer * area / fills, most / SPARE))
-    # From close by things look like people, too: a finer look is at who is certain already.
-    if nearer > zoom and sure(alpha).max() < FOUND:
-        nearer = zoom
-    if nearer < WORTHWHILE:
-        return None
-    sides = [side * math.sqrt(nearer) for side in alpha.shape]
-    seen = [
-        max(1, round(side * share / MULTIPLE)) * MULTIPLE
-        for side, share in zip(sides, shares, strict=True)
-    ]
-    # Where all of a side is seen, the picture is stretched a little to fill the window.
-    whole = [
-        there if share == 1 else max(there, round(side))
-        for side, share, there in zip(sides, shares, seen, strict=True)
-    ]
-    firsts = [
-        min(max(round((start + end) / 2 * side - there / 2), 0), side - there)
-        for (start, end), side, there in zip(box, whole, seen, strict=True)
-    ]
-    return Window((whole[0], whole[1]), *firsts, *seen, nearer, zoom)
+    finest = min(SEARCH * area, math.prod(size))
+    if finest < WORTHWHILE * area or sure(alpha).max() > FOUND:
+        return alpha
+    found = look(finest)
+    there = sure(found, share=SHARE_CLOSER).max() > FOUND
+    return enlarge(found, alpha.shape) if there else alpha
 
 
 def joined(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarray:
@@ -209,6 +139,7 @@ class SecondLook:
     A person's mirror image is as likely as the person, so what a network says of one only is an
     accident of its training. Where people are small in a picture the second look is at them alone:
     as long, with more to see. Where the picture is large it is finer: longer, with finer edges.
+    Where the first one finds nobody, the whole is searched for somebody small.
 
     Args:
         runtime: the network, with nothing done to its alphas.
@@ -236,19 +167,20 @@ class SecondLook:
             InputError: the network gave something that is not an alpha.
         """
         done: dict[int, tuple[np.ndarray, Prepared]] = {}
-        whole = []
+        whole: dict[int, np.ndarray] = {}
         for index, (picture, alpha) in enumerate(zip(pictures, alphas, strict=True)):
-            rows, columns = picture.canvas.inner
-            alpha = np.clip(alpha[:rows, :columns], 0, 1)
-            window = closer(alpha, picture.size, self._area, self._finer)
+            look = partial(self._whole, Photo(picture.rgb, None))
+            first = searched(_inner(alpha, picture), picture.size, self._area, look)
+            window = closer(first, picture.size, self._area, self._finer)
             if window:
-                done[index] = self._nearer(picture, alpha, window)
+                done[index] = self._nearer(picture, first, window)
             else:
-                whole.append(index)
+                whole[index] = first
         if whole:
             again = self._mirrored(np.stack([pictures[index].values for index in whole]))
-            for index, found in zip(whole, again, strict=True):
-                done[index] = self._finish(both(alphas[index], found)), pictures[index]
+            for (index, first), found in zip(whole.items(), again, strict=True):
+                alpha = both(first, _inner(found, pictures[index]))
+                done[index] = self._finish(alpha), pictures[index]
         return [done[index] for index in range(len(pictures))]
 
     def _nearer(
@@ -262,22 +194,16 @@ class SecondLook:
         alpha, canvas = self._finish(alpha, afar), Canvas(window.size, window.size)
         return alpha, picture._replace(values=values, canvas=canvas)
 
+    def _whole(self, photo: Photo, area: int) -> np.ndarray:
+        picture = prepare(photo, area)
+        return _inner(run(self._runtime, picture.values[None].astype(np.float32))[0], picture)
+
     def _mirrored(self, values: np.ndarray) -> np.ndarray:
         turned = np.ascontiguousarray(values[:, :, ::-1]).astype(np.float32)
         return run(self._runtime, turned)[:, :, ::-1]
 
 
-def _box(alpha: np.ndarray) -> list[tuple[float, float]] | None:
-    """From where to where somebody is, with a margin, as shares of height and of width."""
-    count, labels = opencv().connectedComponents((alpha > FOUND).astype(np.uint8), connectivity=8)
-    if count < 2:
-        return None
-    parts = np.bincount(labels.ravel(), alpha.ravel(), minlength=count)
-    parts[0] = 0  # what lies around them
-    found = (parts > MINOR * parts.max())[labels]
-    ends = [np.flatnonzero(found.any(axis))[[0, -1]] + (0, 1) for axis in (1, 0)]
-    margin = MARGIN * max(last - first for first, last in ends)
-    return [
-        (float(max(0, first - margin) / side), float(min(side, last + margin) / side))
-        for (first, last), side in zip(ends, alpha.shape, strict=True)
-    ]
+def _inner(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
+    """Of a network's alpha what belongs to the picture, within 0..1."""
+    rows, columns = picture.canvas.inner
+    return np.clip(alpha[:rows, :columns], 0, 1)

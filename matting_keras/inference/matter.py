@@ -54,7 +54,8 @@ class Matter:
         looks: 2 for what is found in a picture and in its mirror image together, where the surer
             one counts for more, in twice the network's time: people are found better, and nobody
             where nobody is. The second look is closer where somebody is small in the picture. None
-            is 2 for shipped weights and 1 for others. Frames of a film have one look all the same.
+            is 2 for shipped weights and 1 for others. Frames of a film are seen once, with 2 closer
+            where somebody is small, as the frames around tell.
         levels: black and white point: alphas up to the first become 0, from the second on 1. None
             is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
             network says, for others.
@@ -64,8 +65,10 @@ class Matter:
             and 1 for others.
 
     Attributes:
-        runtime: the loaded engine, for one look at each picture; `runtime.name` says which,
-            `runtime.device` on what it runs, "CPU" or "GPU".
+        engine: the loaded network, with nothing done to its alphas; `engine.name` says what runs
+            it, `engine.device` on what, "CPU" or "GPU".
+        finish: what is done to them, by `parts` and `levels`.
+        runtime: both, for one look at each picture.
         area: as above, settled.
         parts: as above, settled.
         looks: as above, settled.
@@ -120,12 +123,15 @@ class Matter:
         self.levels = told or (SHIPPED if shipped else UNTOUCHED)
         own = shipped.area if shipped else _told(opened.metadata)
         self.area = area or own or AREA
-        finish = Finish(self.parts, self.levels)
-        self.runtime = opened if finish == Finish() else Finished(opened, finish)
+        self.engine, self.finish = opened, Finish(self.parts, self.levels)
+        self.runtime = opened if self.finish == Finish() else Finished(opened, self.finish)
         self._first, self._again, self.finer = self.runtime, None, 1.0
         if self.looks == 2:
             self.finer = finer or (shipped.finer if shipped else 1.0)
-            self._first, self._again = opened, SecondLook(opened, self.area, finish, self.finer)
+            self._first, self._again = (
+                opened,
+                SecondLook(opened, self.area, self.finish, self.finer),
+            )
         elif finer is not None and finer > 1:
             raise InputError(f"finer={finer:g} is of a second look; add looks=2 (--looks 2).")
 

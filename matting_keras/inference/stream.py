@@ -7,21 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from matting_keras.inference.backdrop import Backdrop
 from matting_keras.inference.composite import composite
-from matting_keras.inference.crew import in_order
 from matting_keras.inference.foreground import to_share
-from matting_keras.inference.matter import Matter
-from matting_keras.inference.pipeline import Prepared, matte, prepare
-from matting_keras.inference.runtimes import for_frames
-from matting_keras.inference.temporal import Steady
-from matting_keras.media.images import Photo
+from matting_keras.inference.frames import Matted
 from matting_keras.media.opencv import opencv
-from matting_keras.media.video import Frame
 from matting_keras.signals import hearing
 
 if TYPE_CHECKING:
@@ -32,49 +24,6 @@ AHEAD = 2
 
 PATIENCE = 2.0
 """Seconds that a stage may take to end; one that waits for a pipe is left behind."""
-
-
-class Matted(NamedTuple):
-    """A frame and its alpha, float32 (height, width) in 0..1."""
-
-    frame: Frame
-    alpha: np.ndarray
-
-
-def mattes(
-    events: Iterable[Frame | av.Packet], matter: Matter, method: Steady, *, ahead: bool = False
-) -> Iterator[Matted | av.Packet]:
-    """Find the person in every frame, steadily.
-
-    Args:
-        events: a reader's frames; whatever else is among them passes through.
-        matter: the network.
-        method: a fresh one from `temporal.steady`.
-        ahead: take some frames more than are given, to work on several at once where the engine
-            gains by it; a camera must not.
-
-    Yields:
-        Each frame with its alpha at the frame's size, perhaps later than packets after it.
-
-    Raises:
-        InputError: the network gave something that is not an alpha.
-    """
-    runtime, calls = for_frames(matter.runtime, ahead)
-
-    def found(event: Frame | av.Packet) -> tuple:
-        if not isinstance(event, Frame):
-            return event, None, None
-        prepared = prepare(Photo(event.rgb, None), matter.area, matter.refine, quick=True)
-        return event, prepared, runtime.run(prepared.values[None].astype(np.float32))[0, ..., 0]
-
-    for event, prepared, alpha in in_order(events, found, calls):
-        if prepared is None:
-            yield event
-            continue
-        for done in method.push((event, prepared), alpha, prepared.values):
-            yield _enlarged(*done)
-    for done in method.flush():
-        yield _enlarged(*done)
 
 
 def composites(events: Iterable[Matted | av.Packet], backdrop: Backdrop) -> Iterator:
@@ -221,21 +170,3 @@ class _Stage:
 
     def _halted(self) -> bool:
         return self._stop.is_set() or self._over.is_set()
-
-
-class _Given:
-    """An engine that has its answer already: `matte` brings it to the picture's size."""
-
-    name = "given"
-    metadata: dict[str, str] = {}  # noqa: RUF012 - never written to
-
-    def __init__(self, alpha: np.ndarray):
-        self._alpha = alpha
-
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        return self._alpha[None, ..., None]
-
-
-def _enlarged(item: tuple[Frame, Prepared], alpha: np.ndarray) -> Matted:
-    frame, prepared = item
-    return Matted(frame, matte([prepared], _Given(alpha))[0])

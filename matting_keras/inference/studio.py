@@ -127,9 +127,11 @@ def _make(
 ) -> Done:
     if not job.moves:
         return _still(job.source, target, matter, options, backdrop)
-    if options.looks == 2 or options.finer:
-        given = "--looks 2" if options.looks == 2 else f"--finer {options.finer:g}"
-        raise InputError(f"{given} is for photos; leave it out: films and cameras have one look.")
+    if options.finer:
+        raise InputError(
+            f"--finer {options.finer:g} is for photos; leave it out: each frame of a film or a "
+            "camera is seen once."
+        )
     with ExitStack() as stack:
         source = stack.enter_context(_source(job, options.raw))
         if isinstance(source, Camera):
@@ -144,6 +146,11 @@ def _make(
 
 def _refuse_what_is_for_files(options: argparse.Namespace) -> None:
     """A camera that is shown records nothing; say so to who seems to expect it."""
+    if options.looks == 2:
+        raise InputError(
+            "--looks 2 is for files, whose frames can be held back; leave it out: a camera that is "
+            "shown has one look at each."
+        )
     if options.alpha_only:
         raise InputError("--alpha-only is for files: add --no-window, or press a in it.")
     output = Path(options.output or "")

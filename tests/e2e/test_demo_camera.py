@@ -92,3 +92,10 @@ def test_a_film_is_not_silently_left_out_where_a_window_is_shown(demo, monkeypat
     monkeypatch.setenv("DISPLAY", ":0")
     status, _, error = demo("0", "--output", name)
     assert status == 1 and f"--output {name}: a window records nothing; add --no-window" in error
+
+
+def test_what_is_for_files_is_refused_where_a_camera_is_shown(demo, monkeypatch):
+    monkeypatch.setattr(studio, "Camera", FakeCamera)
+    monkeypatch.setenv("DISPLAY", ":0")
+    status, _, error = demo("0", "--looks", "2")
+    assert status == 1 and "--looks 2 is for files, whose frames can be held back" in error

@@ -8,8 +8,9 @@ from matting_keras import Matter, cli
 from matting_keras.errors import InputError
 from matting_keras.evaluate import evaluate
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.looks import SecondLook, Window, closer, joined
+from matting_keras.inference.looks import SEARCH, SecondLook, joined, searched
 from matting_keras.inference.pipeline import matte, prepare
+from matting_keras.inference.windows import Window, closer
 from matting_keras.media.images import Photo
 from matting_keras.weights.presets import PRESETS, find
 
@@ -75,6 +76,30 @@ def test_who_is_small_is_seen_closer_and_stays_in_place(centre, refine):
         assert abs(middles[0] - middles[1]) < 0.7
 
 
+@pytest.mark.parametrize(("certain", "kept"), [(0.3, True), (0.2, False)])
+def test_who_is_too_small_for_the_first_look_is_searched_for(certain, kept):
+    there, looks = np.zeros((96, 128), np.float32), []
+
+    def look(area: int) -> np.ndarray:
+        looks.append(area)
+        found = np.zeros((192, 256), np.float32)
+        found[80:120, 100:140] = 0.9
+        found[80 : 80 + int(40 * certain), 100:140] = 1
+        return found
+
+    found = searched(there, (600, 800), AREA, look)
+    assert looks == [SEARCH * AREA] and found.shape == there.shape
+    assert (found.max() > 0.9) == kept and (found is there) != kept
+    # Nor is anything searched in a picture that has no more to show, or where somebody is.
+    assert searched(there, (110, 130), AREA, look) is there
+    there[20:60, 20:60] = 1
+    assert searched(there, (600, 800), AREA, look) is there
+    assert len(looks) == 1
+    # A small picture is searched as far as it goes.
+    searched(0 * there, (160, 200), AREA, look)
+    assert looks[-1] == 160 * 200
+
+
 def test_a_closer_look_is_believed_more():
     class Blind(Bright):
         """Sees of who is far away only what is around them."""
@@ -116,7 +141,8 @@ def test_pictures_of_one_shape_have_looks_of_their_own():
     network = Bright()
     again = SecondLook(network, AREA, Finish(), FINER)
     together = matte((prepare(Photo(p, None), AREA) for p in pictures), network, again)
-    assert len(network.seen) == 5  # once all, three closer or finer, one that shows nobody
+    # Once all, three closer or finer; the one that shows nobody is searched, then mirrored.
+    assert len(network.seen) == 6 and np.prod(network.seen[4]) == SEARCH * AREA
     for picture, found in zip(pictures, together, strict=True):
         np.testing.assert_allclose(looked(Bright(), picture), found, atol=1e-6)
 

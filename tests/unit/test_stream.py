@@ -13,8 +13,9 @@ import pytest
 from matting_keras import Matter, composite
 from matting_keras.errors import InputError
 from matting_keras.inference.backdrop import Backdrop
+from matting_keras.inference.frames import mattes
 from matting_keras.inference.runtimes import for_frames
-from matting_keras.inference.stream import AHEAD, composites, interruptible, mattes, relay
+from matting_keras.inference.stream import AHEAD, composites, interruptible, relay
 from matting_keras.inference.temporal import steady
 from matting_keras.media.video import Frame, VideoWriter
 from tests.films import make_film, picture
@@ -149,15 +150,14 @@ def test_frames_are_cut_out_as_photos_are_and_sound_passes(tiny_onnx, temporal, 
 def test_several_frames_at_once_where_the_engine_gains_by_it(tiny_onnx, monkeypatch, cores):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     batch = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
-    for parts in ("all", "largest"):
-        runtime = Matter(tiny_onnx, parts=parts).runtime
-        several, calls = for_frames(runtime, ahead=True)
-        assert calls == min(cores, 4)
-        np.testing.assert_array_equal(several.run(batch), runtime.run(batch))
-        # A camera's next frame is not there yet.
-        assert for_frames(runtime, ahead=False)[1] == 1
+    engine = Matter(tiny_onnx).engine
+    several, calls = for_frames(engine, ahead=True)
+    assert calls == min(cores, 4)
+    np.testing.assert_array_equal(several.run(batch), engine.run(batch))
+    # A camera's next frame is not there yet.
+    assert for_frames(engine, ahead=False)[1] == 1
     # Who counts threads has decided already, and so have other engines.
-    counted = Matter(tiny_onnx, threads=1).runtime
+    counted = Matter(tiny_onnx, threads=1).engine
     assert for_frames(counted, ahead=True) == (counted, 1)
 
 
