@@ -11,6 +11,7 @@ import numpy as np
 from matting_keras.inference.finish import Finish
 from matting_keras.inference.looks import searched
 from matting_keras.inference.pipeline import Prepared
+from matting_keras.inference.scale import enlarge
 from matting_keras.inference.windows import NARROWEST, WORTHWHILE, Box, box_around
 from matting_keras.media.video import Frame
 
@@ -144,9 +145,7 @@ class Follower:
         height, width = first.seen.prepared.size
         self._region = self._around((first, last), height, width)
         whole = self._region.pixels == height * width
-        afar = None
-        if not whole:
-            afar = _part(np.maximum(first.afar, last.afar), self._region, height, width)
+        afar = None if whole else _part(_either(first.afar, last.afar), self._region, height, width)
         for event in events:
             if not isinstance(event, Frame):
                 yield event
@@ -192,6 +191,12 @@ def _grown(boxes: Sequence[Box], height: int, width: int, area: int = 0) -> Regi
         first = min(max(0, math.floor((start + end - length) / 2)), side - length)
         ends += [min(first, math.floor(start)), max(first + length, math.ceil(end))]
     return Region(*ends)
+
+
+def _either(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Who is in one alpha or the other, in the finer one's shape."""
+    shape = max(first.shape, last.shape)
+    return np.maximum(enlarge(first, shape), enlarge(last, shape))
 
 
 def _part(alpha: np.ndarray, region: Region, height: int, width: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from matting_keras.geometry import Canvas
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.parts import SHARE_CLOSER, sure
+from matting_keras.inference.parts import SHARE_AFAR, sure
 from matting_keras.inference.pipeline import Prepared, prepare, run
 from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.inference.windows import FOUND, WORTHWHILE, Window, closer
@@ -27,8 +27,8 @@ see too little of the whole at once."""
 LOOKS_HELP = (
     "2: at a photo as it is and mirrored, closer where somebody is small in it and finer where it "
     "is large, as shipped weights are used: finds people and edges better, and nobody where nobody "
-    "is, in two to four times the time; at each frame of a film once, but closer at whom others "
-    "show, in a quarter more; 1: once, at the whole"
+    "is, in two to four times the time, or six where nobody seems to be; at each frame of a film "
+    "once, but closer; 1: once, at the whole"
 )
 
 FINER_HELP = (
@@ -41,7 +41,7 @@ DOUBT = 0.05
 
 SEARCH = 4
 """How many times as many pixels as usual are looked at where nobody seems to be, for somebody
-small, of whom the network must be as certain as after a closer look."""
+small, of whom the network must be certain in much (`parts.SHARE_AFAR`)."""
 
 EDGE = 3.0
 """How far from what the first look is unsure of a finer one counts, in pixels of the first."""
@@ -98,14 +98,13 @@ def searched(
         look: gives the alpha of the whole picture, seen with so many pixels.
 
     Returns:
-        One of the two, of the first one's shape.
+        One of the two; the second has more rows and columns.
     """
     finest = min(SEARCH * area, math.prod(size))
     if finest < WORTHWHILE * area or sure(alpha).max() > FOUND:
         return alpha
     found = look(finest)
-    there = sure(found, share=SHARE_CLOSER).max() > FOUND
-    return enlarge(found, alpha.shape) if there else alpha
+    return found if sure(found, share=SHARE_AFAR).max() > FOUND else alpha
 
 
 def joined(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarray:
@@ -170,12 +169,13 @@ class SecondLook:
         whole: dict[int, np.ndarray] = {}
         for index, (picture, alpha) in enumerate(zip(pictures, alphas, strict=True)):
             look = partial(self._whole, Photo(picture.rgb, None))
-            first = searched(_inner(alpha, picture), picture.size, self._area, look)
-            window = closer(first, picture.size, self._area, self._finer)
+            first = _inner(alpha, picture)
+            there = searched(first, picture.size, self._area, look)
+            window = closer(there, picture.size, self._area, self._finer, first.shape)
             if window:
-                done[index] = self._nearer(picture, first, window)
+                done[index] = self._nearer(picture, there, window)
             else:
-                whole[index] = first
+                whole[index] = enlarge(there, first.shape)
         if whole:
             again = self._mirrored(np.stack([pictures[index].values for index in whole]))
             for (index, first), found in zip(whole.items(), again, strict=True):

@@ -62,15 +62,20 @@ class Window(NamedTuple):
 
 
 def closer(
-    alpha: np.ndarray, size: tuple[int, int], area: int, finer: float = 1.0
+    alpha: np.ndarray,
+    size: tuple[int, int],
+    area: int,
+    finer: float = 1.0,
+    shape: tuple[int, int] | None = None,
 ) -> Window | None:
     """Where to look closer at somebody whom the first look found.
 
     Args:
-        alpha: float32 (rows, columns) in 0..1: the first look at the whole picture.
+        alpha: float32 (rows, columns) in 0..1: what was found in the whole picture.
         size: the picture's own (height, width): nearer than that there is nothing to see.
         area: pixels that the network is to see, about.
         finer: how many times as many it may see of who is certain, where the picture is large.
+        shape: (rows, columns) of the first look; None where the alpha is of it.
 
     Returns:
         A window around all who are not much smaller than the largest; None where nobody was found,
@@ -88,8 +93,9 @@ def closer(
     box = box_around(alpha)
     if box is None:
         return None
+    shape = shape or alpha.shape
     shares = [max(end - start, NARROWEST) for start, end in box]
-    fills, most = math.prod(shares) * alpha.size, math.prod(size) / alpha.size
+    fills, most = math.prod(shares) * math.prod(shape), math.prod(size) / math.prod(shape)
     zoom = min(area / fills, most)
     nearer = max(zoom, min(finer * area / fills, most / SPARE))
     # From close by things look like people, too: a finer look is at who is certain already.
@@ -97,7 +103,7 @@ def closer(
         nearer = zoom
     if nearer < WORTHWHILE:
         return None
-    sides = [side * math.sqrt(nearer) for side in alpha.shape]
+    sides = [side * math.sqrt(nearer) for side in shape]
     seen = [
         max(1, round(side * share / MULTIPLE)) * MULTIPLE
         for side, share in zip(sides, shares, strict=True)
