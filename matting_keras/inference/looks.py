@@ -43,6 +43,10 @@ SEARCH = 4
 """How many times as many pixels as usual are looked at where nobody seems to be, for somebody
 small, of whom the network must be certain in much (`parts.SHARE_AFAR`)."""
 
+SMALL = 1 / 8
+"""Of the picture, that is filled at most by who is found in this way: the first look sees whoever
+is larger, and so much finer a one takes more things for people."""
+
 EDGE = 3.0
 """How far from what the first look is unsure of a finer one counts, in pixels of the first."""
 
@@ -104,7 +108,8 @@ def searched(
     if finest < WORTHWHILE * area or sure(alpha).max() > FOUND:
         return alpha
     found = look(finest)
-    return found if sure(found, share=SHARE_AFAR).max() > FOUND else alpha
+    filled = float((sure(found, share=SHARE_AFAR) > FOUND).mean())
+    return found if 0 < filled <= SMALL else alpha
 
 
 def joined(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarray:

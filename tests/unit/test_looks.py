@@ -95,6 +95,9 @@ def test_who_is_too_small_for_the_first_look_is_searched_for(certain, kept):
     there[20:60, 20:60] = 1
     assert searched(there, (600, 800), AREA, look) is there
     assert len(looks) == 1
+    # Who is large would have been seen before.
+    large = np.ones((192, 256), np.float32)
+    assert searched(0 * there, (600, 800), AREA, lambda area: large) is not large
     # A small picture is searched as far as it goes.
     searched(0 * there, (160, 200), AREA, look)
     assert looks[-1] == 160 * 200
