@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from matting_keras import Matter, composite
 from matting_keras.inference.finish import Finish
 from matting_keras.inference.follow import PATIENCE, STRETCH, Follower, Region, Seen, View
 from matting_keras.inference.frames import Matted, mattes
 from matting_keras.inference.pipeline import prepare, run
+from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.inference.temporal import METHODS, steady
-from matting_keras.media.images import Photo
+from matting_keras.media.images import Photo, read_image
 from matting_keras.media.video import Frame
 
 AREA, SIZE = 96 * 128, (600, 800)
@@ -191,3 +193,21 @@ def test_a_window_stays_a_while_where_somebody_was():
     assert len(set(seen)) == 2 and seen[0] is not None
     # In the first stretch they are there, in the second one they are no more.
     assert seen.index(None) == (1 + PATIENCE) * STRETCH and set(seen[seen.index(None) :]) == {None}
+
+
+def test_the_default_network_keeps_who_walks_far_away(samples):
+    photo = read_image(samples / "grace_hopper.jpg")
+    matter = Matter()
+    size = (90, round(90 * photo.shape[1] / photo.shape[0]))
+    small, cut_out = shrink(photo, size), enlarge(matter(photo), size)
+    frames, alphas = [], []
+    for number in range(STRETCH + 3):
+        alpha, left = np.zeros((720, 1280), np.float32), 100 + 20 * number
+        alpha[630:, left : left + size[1]] = cut_out
+        rgb = np.full((720, 1280, 3), (150, 160, 120), np.uint8)
+        rgb[630:, left : left + size[1]] = composite(small, cut_out, (150, 160, 120))
+        frames.append(Frame(rgb, number, 1))
+        alphas.append(alpha > 0.5)
+    for one, alpha in zip(mattes(frames, matter, steady("off"), ahead=True), alphas, strict=True):
+        there = one.alpha > 0.5
+        assert (there & alpha).sum() > 0.9 * (there | alpha).sum()
