@@ -12,7 +12,7 @@ from matting_keras.inference.crew import in_order
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.follow import Follower, Region, Seen, View
 from matting_keras.inference.matter import Matter
-from matting_keras.inference.pipeline import Prepared, prepare, restore, run
+from matting_keras.inference.pipeline import Prepared, inner, prepare, restore, run
 from matting_keras.inference.runtimes import for_frames
 from matting_keras.inference.scale import enlarge
 from matting_keras.inference.temporal import Steady
@@ -85,9 +85,8 @@ class _Eye:
         """What the network finds with so many pixels, with nothing done to it."""
         rgb = frame.rgb if region is None else frame.rgb[region.seen]
         prepared = prepare(Photo(rgb, None), area, self._matter.refine, quick=True)
-        rows, columns = prepared.canvas.inner
         found = run(self._engine, prepared.values[None].astype(np.float32))[0]
-        return Seen(prepared, np.clip(found[:rows, :columns], 0, 1))
+        return Seen(prepared, inner(found, prepared))
 
     def see(self, view: View | av.Packet) -> tuple[View | av.Packet, Seen | None]:
         """A view, and its finished alpha; of what is no frame, nothing."""

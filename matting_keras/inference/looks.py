@@ -12,7 +12,7 @@ from matting_keras.geometry import Canvas
 from matting_keras.inference.engines import Runtime
 from matting_keras.inference.finish import Finish
 from matting_keras.inference.parts import SHARE_AFAR, sure
-from matting_keras.inference.pipeline import Prepared, prepare, run
+from matting_keras.inference.pipeline import Prepared, inner, prepare, run
 from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.inference.windows import FOUND, WORTHWHILE, Window, closer
 from matting_keras.media.images import Photo
@@ -174,7 +174,7 @@ class SecondLook:
         whole: dict[int, np.ndarray] = {}
         for index, (picture, alpha) in enumerate(zip(pictures, alphas, strict=True)):
             look = partial(self._whole, Photo(picture.rgb, None))
-            first = _inner(alpha, picture)
+            first = inner(alpha, picture)
             there = searched(first, picture.size, self._area, look)
             window = closer(there, picture.size, self._area, self._finer, first.shape)
             if window:
@@ -184,7 +184,7 @@ class SecondLook:
         if whole:
             again = self._mirrored(np.stack([pictures[index].values for index in whole]))
             for (index, first), found in zip(whole.items(), again, strict=True):
-                alpha = both(first, _inner(found, pictures[index]))
+                alpha = both(first, inner(found, pictures[index]))
                 done[index] = self._finish(alpha), pictures[index]
         return [done[index] for index in range(len(pictures))]
 
@@ -201,14 +201,8 @@ class SecondLook:
 
     def _whole(self, photo: Photo, area: int) -> np.ndarray:
         picture = prepare(photo, area)
-        return _inner(run(self._runtime, picture.values[None].astype(np.float32))[0], picture)
+        return inner(run(self._runtime, picture.values[None].astype(np.float32))[0], picture)
 
     def _mirrored(self, values: np.ndarray) -> np.ndarray:
         turned = np.ascontiguousarray(values[:, :, ::-1]).astype(np.float32)
         return run(self._runtime, turned)[:, :, ::-1]
-
-
-def _inner(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
-    """Of a network's alpha what belongs to the picture, within 0..1."""
-    rows, columns = picture.canvas.inner
-    return np.clip(alpha[:rows, :columns], 0, 1)

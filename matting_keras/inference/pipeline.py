@@ -107,13 +107,19 @@ def restore(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
     Returns:
         float32 (height, width) in 0..1, times the picture's own transparency.
     """
-    height, width = picture.canvas.inner
-    alpha = np.clip(alpha[:height, :width], 0, 1)
+    alpha = inner(alpha, picture)
+    height, width = alpha.shape
     if picture.refine == "off":
         alpha = enlarge(alpha, picture.size)
     else:
         alpha = refine_alpha(picture.rgb, alpha, picture.values[:height, :width])
     return alpha if picture.own is None else alpha * picture.own
+
+
+def inner(alpha: np.ndarray, picture: Prepared) -> np.ndarray:
+    """Of a network's alpha (height, width) what belongs to the picture, within 0..1."""
+    height, width = picture.canvas.inner
+    return np.clip(alpha[:height, :width], 0, 1)
 
 
 def run(runtime: Runtime, batch: np.ndarray) -> np.ndarray:

@@ -148,8 +148,8 @@ def _refuse_what_is_for_files(options: argparse.Namespace) -> None:
     """A camera that is shown records nothing; say so to who seems to expect it."""
     if options.looks == 2:
         raise InputError(
-            "--looks 2 is for files, whose frames can be held back; leave it out: a camera that is "
-            "shown has one look at each."
+            "--looks 2 is for files, whose frames can be held back; leave it out, or record the "
+            "camera by --no-window: one that is shown has one look at each frame."
         )
     if options.alpha_only:
         raise InputError("--alpha-only is for files: add --no-window, or press a in it.")
