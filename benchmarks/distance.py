@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in flags.model:
         for looks in (flags.looks,) if flags.looks else LOOKS:
             told = {"looks": looks, "finer": flags.finer if looks == 2 else None}
-            told |= {"parts": flags.parts, "levels": flags.levels}
+            told |= {"parts": flags.parts, "levels": flags.levels, "refine": flags.refine}
             networks[f"{name}, looks {looks}"] = Matter(name, area=flags.area, **told)
         if flags.film:
             told = {"looks": 2, "parts": flags.parts, "levels": flags.levels}

@@ -211,7 +211,7 @@ def _evaluate(flags: argparse.Namespace) -> None:
             "nothing to evaluate: name weights, a folder after --predictions, or a file after "
             "--peer."
         )
-    shared = ("people", "area", "parts", "looks", "levels", "finer")
+    shared = ("people", "area", "parts", "looks", "levels", "finer", "refine")
     options = {name: getattr(flags, name) for name in shared} | {"edges": flags.grad}
     runs = [(name, {}) for name in (*flags.weights, *flags.predictions)]
     runs += [(name, {"peer": True}) for name in flags.peer]

@@ -19,6 +19,7 @@ from matting_keras.data.sources import Sample
 from matting_keras.data.store import check
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
+from matting_keras.inference.closed_form import solve_alpha
 from matting_keras.inference.levels import UNTOUCHED, checked, stretched
 from matting_keras.inference.looks import twice
 from matting_keras.inference.matter import Matter
@@ -112,6 +113,7 @@ def evaluate(
     looks: int | None = None,
     levels: tuple[float, float] | None = None,
     finer: float | None = None,
+    refine: str | None = None,
     quiet: bool = False,
 ) -> Evaluation:
     """Run a model over a data folder and compare with its alphas, photo by photo, at full size.
@@ -135,6 +137,8 @@ def evaluate(
         looks: at each photo, as for `Matter`; None is 1 for peers. Folders have none.
         levels: of the alpha, as for `Matter`; None leaves peers' as it is. Folders have none.
         finer: the second look, as for `Matter`; of no concern to peers and folders.
+        refine: of the alpha, as for `Matter`; None leaves peers' as it is, as all but "closed-form"
+            does. Folders have none.
         quiet: no progress bar.
 
     Raises:
@@ -147,7 +151,7 @@ def evaluate(
             raise InputError(f"{model}: holds mattes of the photos as they are; leave the changes.")
         samples = changed(samples, change)
     figures = _figures(truth, edges)
-    told = {"parts": parts, "looks": looks, "levels": levels, "finer": finer}
+    told = {"parts": parts, "looks": looks, "levels": levels, "finer": finer, "refine": refine}
     predict, area, looks = _predictor(model, samples, peer, area, told)
 
     def again(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -252,14 +256,20 @@ def _predictor(
 ) -> tuple[Predict, int | None, int]:
     """What gives a photo's matte, the pixels on its input, and how often it looks.
 
-    `told` is how, by the names that `Matter` has for it: parts, looks, levels and finer.
+    `told` is how, by the names that `Matter` has for it: parts, looks, levels, finer
+    and refine.
     """
     if peer:
         network = Peer(model)
         look = twice(network) if told["looks"] == 2 else network
         points = UNTOUCHED if told["levels"] is None else checked(told["levels"])
-        looks = told["looks"] or 1
-        return lambda sample, image: stretched(look(image), *points), network.area, looks
+        looks, solves = told["looks"] or 1, told["refine"] == "closed-form"
+
+        def found(sample: Sample, image: np.ndarray) -> np.ndarray:
+            alpha = stretched(look(image), *points)
+            return solve_alpha(image, alpha) if solves else alpha
+
+        return found, network.area, looks
     if Path(model).is_dir():
         return _ready_made(Path(model), samples), None, 1
     try:

@@ -44,8 +44,11 @@ class Matter:
             the file says, else 320 x 256.
             More finds finer hair and costs time in proportion.
         threads: that the engine computes with; None leaves that to the engine.
-        refine: "guided" draws the alpha's edges from the full-size picture (see
-            `refine.refine_alpha`); "off" enlarges the network's alpha bilinearly.
+        refine: "closed-form" solves for a photo's soft edge from the colours around it (see
+            `closed_form.draw_alpha`), in a fifth of a second or more; "guided" draws the alpha's
+            edges from the full-size picture (see `refine.refine_alpha`), as frames of a film always
+            are; "off" enlarges the network's alpha bilinearly. None is "closed-form" for shipped
+            weights and "guided" for others.
         parts: "sure", without what the network is nowhere certain of, such as a chair in an empty
             room; "largest", without what is not joined to the largest part: people further back,
             stray spots, but also a hand that something covers at the wrist; "all". None takes
@@ -75,7 +78,7 @@ class Matter:
         looks: as above, settled.
         levels: as above, settled.
         finer: as above, settled; 1 with one look.
-        refine: as above.
+        refine: as above, settled.
 
     Raises:
         InputError: no such preset, file or engine, a file that is not one of ours, an unknown
@@ -95,7 +98,7 @@ class Matter:
         runtime: str = "auto",
         area: int | None = None,
         threads: int | None = None,
-        refine: str = "guided",
+        refine: str | None = None,
         parts: str | None = None,
         looks: int | None = None,
         levels: tuple[float, float] | None = None,
@@ -103,7 +106,7 @@ class Matter:
     ):
         if area is not None and area < 1:
             raise InputError(f"area must be a positive number of pixels, got {area}.")
-        if refine not in METHODS:
+        if refine not in (None, *METHODS):
             raise InputError(f"no way to refine {refine!r}; there are {', '.join(METHODS)}.")
         if parts not in (None, *PARTS):
             raise InputError(f"no parts {parts!r}; there are {', '.join(PARTS)}.")
@@ -118,7 +121,7 @@ class Matter:
         keep_freed_memory()
         opened = open_runtime(_find(model, runtime), runtime, threads)
         shipped = _shipped(model)
-        self.refine = refine
+        self.refine = refine or ("closed-form" if shipped else "guided")
         self.looks = looks or (2 if shipped else 1)
         self.parts = parts or ("sure" if shipped else "all")
         self.levels = told or (SHIPPED if shipped else UNTOUCHED)

@@ -11,6 +11,8 @@ from matting_keras.inference.levels import LEVELS_HELP
 from matting_keras.inference.looks import FINER_HELP, LOOKS, LOOKS_HELP
 from matting_keras.inference.matter import AREA, Matter
 from matting_keras.inference.parts import PARTS, PARTS_HELP
+from matting_keras.inference.refine import METHODS as REFINES
+from matting_keras.inference.refine import REFINE_HELP
 from matting_keras.inference.runtimes import RUNTIMES
 from matting_keras.inference.temporal import METHODS
 from matting_keras.media.decode import MAX_PIXELS
@@ -105,6 +107,7 @@ def add_looks_and_levels(command: argparse.ArgumentParser) -> None:
     """Add how a network looks, and what becomes of its alphas; peers only as they are told."""
     command.add_argument("--looks", type=int, choices=LOOKS, help=LOOKS_HELP)
     command.add_argument("--finer", type=float, metavar="TIMES", help=FINER_HELP)
+    command.add_argument("--refine", choices=REFINES, help=REFINE_HELP)
     command.add_argument("--levels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=LEVELS_HELP)
 
 
@@ -114,7 +117,9 @@ def finder(options: argparse.Namespace, weights: str | Path, runtime: str = "aut
     Raises:
         InputError: as `Matter` does.
     """
-    told = {name: getattr(options, name) for name in ("parts", "looks", "levels", "finer")}
+    told = {
+        name: getattr(options, name) for name in ("parts", "looks", "levels", "finer", "refine")
+    }
     return Matter(weights, runtime, options.area, **told)
 
 

@@ -132,6 +132,10 @@ def _make(
             f"--finer {options.finer:g} is for photos; leave it out: each frame of a film or a "
             "camera is seen once."
         )
+    if options.refine == "closed-form":
+        raise InputError(
+            "--refine closed-form is for photos; leave it out: it takes longer than a frame lasts."
+        )
     with ExitStack() as stack:
         source = stack.enter_context(_source(job, options.raw))
         if isinstance(source, Camera):

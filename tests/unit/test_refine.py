@@ -141,7 +141,9 @@ def test_matter_refines_unless_told_not_to(tiny_onnx, samples):
 
 
 def test_an_unknown_way_to_refine(tiny_onnx):
-    with pytest.raises(InputError, match="no way to refine 'best'; there are guided, off"):
+    with pytest.raises(
+        InputError, match="no way to refine 'best'; there are closed-form, guided, off"
+    ):
         Matter(tiny_onnx, refine="best")
 
 

@@ -205,6 +205,13 @@ def test_a_finer_look_at_a_film_is_refused_and_a_closer_one_is_not(demo, tmp_pat
     assert "--finer 3 is for photos" in capsys.readouterr().err
 
 
+def test_solving_for_the_edges_of_a_film_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_film(tmp_path / "film.mp4")
+    assert studio.main(["--arch", "dawn", "film.mp4", "--refine", "closed-form"]) == 1
+    assert "--refine closed-form is for photos; leave it out" in capsys.readouterr().err
+
+
 def test_a_gray_twin_that_is_not_shipped_is_named():
     asked = parser().parse_args(["a.png", "--arch", "night", "--gray"])
     with pytest.raises(InputError, match="dark, the gray twin of night, is not shipped; leave"):
