@@ -23,6 +23,7 @@ from matting_keras.data.trimap import unknown_band
 from matting_keras.inference.composite import composite
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import prepare
+from matting_keras.inference.closed_form import draw_alpha
 from matting_keras.inference.refine import refine_alpha
 from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.media.images import Photo
@@ -196,6 +197,7 @@ WAYS: dict[str, Callable[[np.ndarray, Small], np.ndarray]] = {
     "fast guided filter, gray": lambda image, small: guided(image, small, colours=False),
     "fast guided filter, colours": lambda image, small: guided(image, small, colours=True),
     "refine_alpha": lambda image, small: refine_alpha(image, *small),
+    "draw_alpha": lambda image, small: draw_alpha(image, *small),
 }
 
 
