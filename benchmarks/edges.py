@@ -20,10 +20,10 @@ from matting_keras.benchmark.measure import machine, publish
 from matting_keras.data.synthetic import synthetic_scene
 from matting_keras.data.synthetic_looks import HAIRSTYLES
 from matting_keras.data.trimap import unknown_band
+from matting_keras.inference.closed_form import draw_alpha
 from matting_keras.inference.composite import composite
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import prepare
-from matting_keras.inference.closed_form import draw_alpha
 from matting_keras.inference.refine import refine_alpha
 from matting_keras.inference.scale import enlarge, shrink
 from matting_keras.media.images import Photo
