@@ -140,13 +140,21 @@ def _solved(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _band(alpha: np.ndarray) -> np.ndarray:
-    """What is solved for: soft pixels, where hard ones meet, and what is within reach of either."""
+    """What is solved for: soft pixels, where hard ones meet, and what is within reach of either.
+
+    Of what is soft amid the person, as a reflection that a network doubts, or amid the background,
+    the colours around know one side only: it is left as it is.
+    """
     cv2 = opencv()
     soft = ((alpha > SOFT[0]) & (alpha < SOFT[1])).view(np.uint8)
     person, ring = (alpha > 0.5).view(np.uint8), np.ones((NEAR, NEAR), np.uint8)
     soft |= cv2.dilate(person, ring) - cv2.erode(person, ring)
     side = 2 * REACH + 1
-    return cv2.dilate(soft, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    band = cv2.dilate(soft, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    count, labels = cv2.connectedComponents(band)
+    sides = (alpha <= SOFT[0], alpha >= SOFT[1])
+    ends = [np.bincount(labels[side], minlength=count) > 0 for side in sides]
+    return band * (ends[0] & ends[1])[labels]
 
 
 def _system(rgb: np.ndarray, alpha: np.ndarray, band: np.ndarray) -> _System:

@@ -144,3 +144,21 @@ def test_photos_are_solved_with_shipped_weights_and_frames_never(tiny_onnx, samp
     assert prepare(photo, 96 * 96, "closed-form").refine == "closed-form"
     assert prepare(photo, 96 * 96, "closed-form", quick=True).refine == "guided"
     assert prepare(photo, 96 * 96, "off", quick=True).refine == "off"
+
+
+def test_what_is_soft_amid_the_person_or_the_background_is_left_as_it_is():
+    """There the colours around know one side only."""
+    scene = synthetic_scene(5, 320, 240, people=1)
+    alpha = (scene.alpha > 0.5).astype(np.float32)
+    inside, outside = (
+        closed_form.opencv().distanceTransform(part.astype(np.uint8), 2, 5)
+        for part in (alpha > 0.5, alpha < 0.5)
+    )
+    doubt = np.zeros(alpha.shape, bool)
+    for distance in (inside, outside):
+        row, column = np.unravel_index(distance.argmax(), alpha.shape)
+        doubt[row - 3 : row + 4, column - 3 : column + 4] = True
+    alpha[doubt] = 0.5
+    found = solve_alpha(scene.image, alpha)
+    np.testing.assert_array_equal(found[doubt], 0.5)
+    assert (found != alpha).any(), "the edge itself is solved for"
