@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from PIL import Image
 from tests.torch_files import reader
 
 HERE = Path(__file__).resolve().parent.parent
+
+# As train.py does: where a processor has no AVX-512 TensorFlow leaves its fast convolutions off.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # What a shell starts in the background is told to ignore ctrl-C, which the package respects: its
 # tests of ctrl-C would fail or never end there.
