@@ -15,7 +15,7 @@ import numpy as np
 
 from matting_keras.errors import InputError
 from matting_keras.inference.levels import stretched
-from matting_keras.inference.refine import refine_alpha
+from matting_keras.inference.refine import inverted, refine_alpha
 from matting_keras.inference.scale import shrink
 from matting_keras.media.opencv import opencv
 
@@ -210,16 +210,14 @@ def _slopes(values: np.ndarray) -> np.ndarray:
         float32 (3, 9, windows): of the line by least squares, its slopes times red, green and blue.
     """
     # Colours that hardly differ leave next to nothing to divide by; float32 would not do.
-    rr, rg, rb, gg, gb, bb = (
-        np.einsum("ij,ij->j", values[i], values[j]).astype(np.float64) + (NOISE if i == j else 0)
-        for i in range(3)
-        for j in range(i, 3)
+    inverse = inverted(
+        *(
+            np.einsum("ij,ij->j", values[i], values[j]).astype(np.float64) + NOISE * (i == j)
+            for i in range(3)
+            for j in range(i, 3)
+        )
     )
-    irr, irg, irb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    igg, igb, ibb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
-    scale = 1 / (irr * rr + irg * rg + irb * rb)
-    inverse = np.array([[irr, irg, irb], [irg, igg, igb], [irb, igb, ibb]]) * scale
-    inverse = inverse.astype(np.float32)[:, :, None]
+    inverse = np.float32(inverse)[:, :, None]
     return np.stack([(line * values).sum(axis=0) for line in inverse])
 
 

@@ -109,19 +109,12 @@ def _lines(guide: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> list[np.nd
         noise = np.float32(NOISE**2 if one == other else 0)
         return mean(colours[one] * colours[other]) - (means[one] * means[other] - noise)
 
-    rr, rg, rb, gg, gb, bb = (covariance(i, j) for i in range(3) for j in range(i, 3))
+    inverse = inverted(*(covariance(i, j) for i in range(3) for j in range(i, 3)))
     red, green, blue = (
         mean(plane * alpha) - average * middle
         for plane, average in zip(colours, means, strict=True)
     )
-    irr, irg, irb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    igg, igb, ibb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
-    scale = 1 / (irr * rr + irg * rg + irb * rb)
-    slopes = (
-        (irr * red + irg * green + irb * blue) * scale,
-        (irg * red + igg * green + igb * blue) * scale,
-        (irb * red + igb * green + ibb * blue) * scale,
-    )
+    slopes = [r * red + g * green + b * blue for r, g, b in inverse]
     offset = alpha.copy()
     for slope, plane in zip(slopes, colours, strict=True):
         offset.ravel()[places] -= slope * at_edge(plane)
@@ -129,6 +122,22 @@ def _lines(guide: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> list[np.nd
     for line, slope in zip(lines, slopes, strict=True):
         line.ravel()[places] = slope
     return [*lines, offset]
+
+
+def inverted(
+    rr: np.ndarray, rg: np.ndarray, rb: np.ndarray, gg: np.ndarray, gb: np.ndarray, bb: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], ...]:
+    """The inverses of many colours' covariance matrices, by their cofactors: three rows of three.
+
+    Args:
+        rr: the variance of red in each place, above 0, of any shape.
+        rg: the covariance of red and green there; and so on.
+    """
+    irr, irg, irb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    igg, igb, ibb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    scale = 1 / (irr * rr + irg * rg + irb * rb)
+    irr, irg, irb, igg, igb, ibb = (part * scale for part in (irr, irg, irb, igg, igb, ibb))
+    return (irr, irg, irb), (irg, igg, igb), (irb, igb, ibb)
 
 
 def _drawn(rgb: np.ndarray, lines: list[np.ndarray], edge: np.ndarray) -> np.ndarray:
