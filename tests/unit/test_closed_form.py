@@ -6,11 +6,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from matting_keras import Matter, metrics
 from matting_keras.data.synthetic import synthetic_scene
 from matting_keras.data.trimap import unknown_band
 from matting_keras.errors import InputError
+from matting_keras.evaluate import evaluate
 from matting_keras.inference import closed_form
 from matting_keras.inference.closed_form import draw_alpha, solve_alpha
 from matting_keras.inference.pipeline import prepare
@@ -162,3 +164,29 @@ def test_what_is_soft_amid_the_person_or_the_background_is_left_as_it_is():
     found = solve_alpha(scene.image, alpha)
     np.testing.assert_array_equal(found[doubt], 0.5)
     assert (found != alpha).any(), "the edge itself is solved for"
+
+
+def test_evaluate_solves_for_peers_only_when_told(tmp_path, monkeypatch):
+    """A network whose edge lies four pixels beside the picture's, half of a room being somebody."""
+    person = (np.arange(80) >= 40) * np.ones((60, 1), np.float32)
+
+    class Beside:
+        area = None
+
+        def __init__(self, path):
+            pass
+
+        def __call__(self, image):
+            return closed_form.opencv().GaussianBlur(np.roll(person, -4, axis=1), (0, 0), 3)
+
+    monkeypatch.setattr("matting_keras.evaluate.Peer", Beside)
+    picture = np.where(person[..., None], [200, 120, 90], [20, 60, 160]).astype(np.uint8)
+    for folder, pixels in (("images", picture), ("masks", np.uint8(person * 255))):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels).save(tmp_path / folder / "a.png")
+    errors = {
+        refine: evaluate("a.onnx", tmp_path, peer=True, refine=refine, quiet=True).rows[0]["MAD"]
+        for refine in (None, "guided", "closed-form")
+    }
+    assert errors["closed-form"] < 0.5 * errors[None]
+    assert errors["guided"] == errors[None]

@@ -101,7 +101,7 @@ def test_evaluate_takes_them_for_ours_and_for_peers(tmp_path, monkeypatch):
 
     monkeypatch.setattr("matting_keras.evaluate.Peer", Veil)
     Image.fromarray(photo()).save(tmp_path / "room.png")
-    told = {"people": "none", "quiet": True}
+    told = {"people": "none", "refine": "guided", "quiet": True}
 
     def mean_alpha(model, **options):
         return evaluate(model, tmp_path, **told, **options).rows[0]["MAD"]
