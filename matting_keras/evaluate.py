@@ -256,8 +256,8 @@ def _predictor(
 ) -> tuple[Predict, int | None, int]:
     """What gives a photo's matte, the pixels on its input, and how often it looks.
 
-    `told` is how, by the names that `Matter` has for it: parts, looks, levels, finer
-    and refine.
+    `told` is how, by the names that `Matter` has for it: parts, looks, levels, finer and
+    refine.
     """
     if peer:
         network = Peer(model)

@@ -134,7 +134,8 @@ def _make(
         )
     if options.refine == "closed-form":
         raise InputError(
-            "--refine closed-form is for photos; leave it out: it takes longer than a frame lasts."
+            f"{job.source}: --refine closed-form is for photos, it takes longer than a frame "
+            "lasts; leave it out: photos beside it have it with shipped weights all the same."
         )
     with ExitStack() as stack:
         source = stack.enter_context(_source(job, options.raw))

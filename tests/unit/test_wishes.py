@@ -209,7 +209,8 @@ def test_solving_for_the_edges_of_a_film_is_refused(tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path)
     make_film(tmp_path / "film.mp4")
     assert studio.main(["--arch", "dawn", "film.mp4", "--refine", "closed-form"]) == 1
-    assert "--refine closed-form is for photos; leave it out" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "film.mp4: --refine closed-form is for photos" in told and "leave it out" in told
 
 
 def test_a_gray_twin_that_is_not_shipped_is_named():
