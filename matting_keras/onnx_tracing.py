@@ -7,6 +7,10 @@ from pathlib import Path
 
 import keras
 import onnx
+from onnx import helper, numpy_helper
+
+AXES = 4
+"""Of a picture of alphas: batch, height, width, channels."""
 
 
 def traced(model: keras.Model, path: Path, opset: int) -> onnx.GraphProto:
@@ -30,4 +34,30 @@ def traced(model: keras.Model, path: Path, opset: int) -> onnx.GraphProto:
         node.input[:] = [old.get(name, name) for name in node.input]
         node.output[:] = [old.get(name, name) for name in node.output]
     graph.input[0].name, graph.output[0].name = "image", "alpha"
+    restore_axes(graph)
     return graph
+
+
+def restore_axes(graph: onnx.GraphProto) -> None:
+    """Take the leading axes of length one from alpha, in place, where tf2onnx forgot to.
+
+    Its reshapes keep lengths they do not know by standing on the same axis, for which they put ones
+    in front and a Squeeze behind. Where such a reshape makes the output itself, the Squeeze is
+    lost; whether it does hangs on the order in which a set is walked, so one export in twenty.
+    """
+    last = next(node for node in graph.node if "alpha" in node.output)
+    if last.op_type != "Reshape":
+        return
+    shape = [
+        numpy_helper.to_array(constant)
+        for constant in graph.initializer
+        if constant.name == last.input[1]
+    ]
+    extra = len(shape[0]) - AXES if shape else 0
+    if extra <= 0 or any(shape[0][:extra] != 1):
+        return
+    last.output[0], axes = "alpha_unsqueezed", "alpha_leading_axes"
+    graph.initializer.append(
+        helper.make_tensor(axes, onnx.TensorProto.INT64, [extra], range(extra))
+    )
+    graph.node.append(helper.make_node("Squeeze", [last.output[0], axes], ["alpha"]))

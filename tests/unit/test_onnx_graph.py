@@ -12,8 +12,8 @@ from keras import layers
 from matting_keras import build, fold
 from matting_keras.export import FORMATS, export
 from matting_keras.layers import TwoClassAlpha, Upsample2x
-from matting_keras.onnx_graph import OPSET, drop_unread, tidied, write_onnx, written
-from matting_keras.onnx_tracing import traced
+from matting_keras.onnx_graph import OPSET, drop_unread, picture, tidied, write_onnx, written
+from matting_keras.onnx_tracing import restore_axes, traced
 from tests.networks import awake, lively, noise
 
 CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
@@ -62,6 +62,28 @@ def test_a_network_with_a_foreign_layer_is_exported_all_the_same(tmp_path):
     alpha = layers.Conv2D(1, 1, activation="sigmoid")(x)
     model = keras.Model(image, alpha, name="foreign")
     assert export(model, tmp_path / "model.onnx", sizes=FEW_SIZES).largest <= 1e-5
+
+
+def reshaped(shape):
+    """A graph whose output is a reshape of (batch, 1, height, width), as tf2onnx writes one."""
+    constant = onnx.numpy_helper.from_array(np.array(shape, np.int64), "shape")
+    image = onnx.helper.make_tensor_value_info(
+        "image", onnx.TensorProto.FLOAT, ["batch", 1, "height", "width"]
+    )
+    node = onnx.helper.make_node("Reshape", ["image", "shape"], ["alpha"])
+    return onnx.helper.make_graph([node], "reshaped", [image], [picture("alpha", 1)], [constant])
+
+
+@pytest.mark.parametrize("shape", [(1, -1, 0, 0, 1), (1, 1, -1, 4, 5, 1), (-1, 4, 5, 1)])
+def test_a_squeeze_that_tracing_lost_is_put_back(shape, tmp_path):
+    graph = reshaped(shape)
+    restore_axes(graph)
+    opset = [onnx.helper.make_opsetid("", OPSET)]
+    proto = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, tmp_path / "model.onnx")
+    x = np.random.default_rng(0).random((2, 1, 4, 5), np.float32)
+    np.testing.assert_array_equal(run(tmp_path / "model.onnx", x), x.transpose(0, 2, 3, 1))
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
