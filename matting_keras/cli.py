@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return flags.run(flags) or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        given = sys.argv[1:] if arguments is None else arguments
+        print(f"error: {_as_given(str(error), given)}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         reader_has_left()
@@ -32,6 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what is written stays.", file=sys.stderr)
         return 130
+
+
+def _as_given(message: str, arguments: Sequence[str]) -> str:
+    """What is wrong with a data set, without an option that was not given: `label` has none."""
+    if any(word.startswith("--data") for word in arguments):
+        return message
+    return message.removeprefix("--data ")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -245,3 +245,11 @@ def test_a_photo_without_anybody_is_listed(data, tmp_path, capsys):
     people = (tmp_path / "out" / "people.csv").read_text()
     assert "p1" not in people
     assert "p0" in people
+
+
+def test_a_folder_that_is_not_there_is_named_as_it_was_given(tmp_path, capsys):
+    """No --data: this command has none."""
+    nowhere = str(tmp_path / "nowhere")
+    line = ["compose", nowhere, "--count", "1", "--output", str(tmp_path / "out")]
+    assert main([*line, "--backgrounds", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {nowhere}: no such folder")
