@@ -63,11 +63,11 @@ PRESETS: dict[str, Preset] = {
         architecture="dark-light",
         licence=RESEARCH,
         data=f"{POOLS}, from upstream's weights (MIT)",
-        area=320 * 256,
-        finer=2,
+        area=384 * 256,
+        finer=3,
         sha256={
-            ".keras": "4777ee38306178337a4f36552d029a8722482e5d9c8aa6abf06a2514003023d8",
-            ".onnx": "3a62e5229ae2e1b7d9aa305afdf58cefafa9c4509356c2418525d44679313415",
+            ".keras": "c8d9c47ad01cc85967d03fc30257e82ecf28b60bbf23ce9fb50f9fe0357c13ee",
+            ".onnx": "4e48ea174f9bf2acf0df33865af855fba556cdac6c4d4129ee14536acd1596c4",
         },
     ),
     "night-lite": Preset(
