@@ -351,7 +351,8 @@ def test_the_command_passes_it_on(tmp_path):
 
 def test_evaluate_says_how_often_it_looked(tmp_path, capsys):
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "room.png")
-    for words, shown in (([], "81,920×2"), (["--looks", "1"], "81,920 ")):
+    area = f"{PRESETS['dark-light'].area:,}"
+    for words, shown in (([], f"{area}×2"), (["--looks", "1"], f"{area} ")):
         asked = ["evaluate", "dark-light", "--data", str(tmp_path), "--people", "none"]
         assert cli.main([*asked, *words]) == 0
         assert shown in capsys.readouterr().out
