@@ -48,13 +48,12 @@ def restore_axes(graph: onnx.GraphProto) -> None:
     last = next(node for node in graph.node if "alpha" in node.output)
     if last.op_type != "Reshape":
         return
-    shape = [
-        numpy_helper.to_array(constant)
-        for constant in graph.initializer
-        if constant.name == last.input[1]
-    ]
-    extra = len(shape[0]) - AXES if shape else 0
-    if extra <= 0 or any(shape[0][:extra] != 1):
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    if last.input[1] not in constants:
+        return
+    shape = numpy_helper.to_array(constants[last.input[1]])
+    extra = len(shape) - AXES
+    if extra <= 0 or any(shape[:extra] != 1):
         return
     last.output[0], axes = "alpha_unsqueezed", "alpha_leading_axes"
     graph.initializer.append(

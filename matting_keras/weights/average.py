@@ -88,7 +88,10 @@ def _share(weight: keras.Variable, part: float) -> np.ndarray:
 def _check_same(first: keras.Model, other: keras.Model, which: str) -> None:
     """Refuse networks of which a weight of one has no counterpart in the other."""
     if other.name != first.name:
-        raise InputError(f"{which}: one is {other.name!r}, the other {first.name!r}.")
+        raise InputError(
+            f"{which}: one is {other.name!r}, the other {first.name!r}; only weights of one "
+            "network have an average."
+        )
     forms = [[(w.path, tuple(w.shape)) for w in model.weights] for model in (first, other)]
     if forms[0] != forms[1]:
         pairs = zip_longest(*forms, fillvalue=("nothing", ()))

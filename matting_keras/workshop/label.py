@@ -121,7 +121,8 @@ def records_of(photos: Path, settings: Settings, output: Path) -> list[dict]:
     """One record a photo: its name without suffix, its path and its mask's.
 
     Raises:
-        InputError: two photos of one name, or no masks for any photo.
+        InputError: two photos of one name, an output in which the photos lie, or no masks for any
+            photo.
     """
     masks = {}
     if settings.masks:
@@ -137,6 +138,11 @@ def records_of(photos: Path, settings: Settings, output: Path) -> list[dict]:
             )
         mask = masks.get(name)
         records[name] = {"name": name, "photo": str(path), "mask": mask and str(mask)}
+    if not records:
+        raise InputError(
+            f"--output {output}: the photos in {photos} lie in it, and what lies there is taken "
+            "for labels; name another folder."
+        )
     if masks and not any(record["mask"] for record in records.values()):
         raise InputError(
             f"--masks {settings.masks}: none of its {len(masks)} masks has the name of one of the "

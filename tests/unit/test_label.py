@@ -256,3 +256,14 @@ def test_beam_that_is_missing_is_said(tiny_onnx, photos, tmp_path, capsys, monke
     line = ["label", str(photos), "--teacher", str(tiny_onnx), "--output", str(tmp_path / "out")]
     assert main([*line, "--beam"]) == 1
     assert "--beam needs Apache Beam" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_labels_are_not_written_around_the_photos(above, tiny_onnx, photos, tmp_path, capsys):
+    """They would all be taken for labels, and nothing would be made."""
+    there = photos.parent if above else photos
+    before = sorted(there.rglob("*"))
+    line = ["label", str(photos), "--teacher", str(tiny_onnx), "--output", str(there)]
+    assert main([*line, "--processes", "0"]) == 1
+    assert f"--output {there}: the photos in {photos} lie in it" in capsys.readouterr().err
+    assert sorted(there.rglob("*")) == before
