@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from PIL import Image
 from tests.torch_files import reader
 
 HERE = Path(__file__).resolve().parent.parent
+
+SHARING = ("test_average", "test_convert", "test_export", "test_onnx_half", "test_torch_u2netp")
+"""Modules of unit tests whose fixtures take seconds."""
 
 # As train.py does: where a processor has no AVX-512 TensorFlow leaves its fast convolutions off.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -136,5 +140,16 @@ def pytest_collection_modifyitems(items):
         options = item.callspec.params if hasattr(item, "callspec") else {}
         if folder == "contract":
             item.add_marker(pytest.mark.xdist_group(options.get("name", item.name)))
-        elif folder in ("e2e", "hostile") or module in ("test_export", "test_torch_u2netp"):
+        elif folder in ("e2e", "hostile") or module in SHARING:
             item.add_marker(pytest.mark.xdist_group(module))
+
+
+def pytest_collection_finish():
+    """Search for garbage less often, and not among what lives as long as the process.
+
+    TensorFlow and a thousand collected tests are a million objects, walked again for every few
+    networks that a test builds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

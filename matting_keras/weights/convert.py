@@ -76,8 +76,12 @@ def convert(
     if not path.is_file():
         expected = "a .tflite file" if architecture == SELFIE else "a .pth, .ckpt or .onnx file"
         raise InputError(f"{path}: no such file; expected {expected}.")
+    # What is no checkpoint at all is said before a network is built, which takes seconds.
+    by_layer = architecture == SELFIE or path.suffix == ".onnx"
+    checkpoint = None if by_layer else _read_checkpoint(path)
     model = build(architecture, **options)
-    assign(model, _read(path, model), str(path), whole=whole)
+    tensors = _read_for(model, path) if by_layer else checkpoint
+    assign(model, tensors, str(path), whole=whole)
     check_finite(model, str(path))
     return model
 
@@ -111,13 +115,16 @@ def to_pytorch(model: keras.Model, path: str | os.PathLike) -> None:
     write_state_dict(tensors, path)
 
 
-def _read(path: Path, model: keras.Model):
+def _read_for(model: keras.Model, path: Path):
+    """Read a file whose tensors are found by the layers of the network that takes them."""
     if model.name == SELFIE:
         return read_tflite(path, model)
-    if path.suffix == ".onnx":
-        from matting_keras.weights.onnx_weights import read_onnx
+    from matting_keras.weights.onnx_weights import read_onnx
 
-        return read_onnx(path, model)
+    return read_onnx(path, model)
+
+
+def _read_checkpoint(path: Path):
     from matting_keras.weights.mindspore import read_checkpoint
     from matting_keras.weights.pytorch import looks_like_pytorch, read_state_dict
 

@@ -9,9 +9,10 @@ from matting_keras.weights.files import load, save, transfer
 from tests.networks import lively
 
 
-@pytest.fixture
-def runs(tmp_path):
-    paths = [tmp_path / f"{seed}.keras" for seed in range(3)]
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    paths = [folder / f"{seed}.keras" for seed in range(3)]
     for seed, path in enumerate(paths):
         save(lively("dark-light", seed, asymmetric=True), path)
     return paths
@@ -102,9 +103,9 @@ def test_half_precision_that_would_be_infinite_is_refused(runs, tmp_path, capsys
     model = load(runs[0])
     alpha = model.get_layer("alpha").kernel
     alpha.assign(np.full(alpha.shape, 1e6))
-    save(model, runs[0])
+    save(model, tmp_path / "steep.keras")
     out = tmp_path / "out.keras"
-    assert main(["average", str(runs[0]), "--half", "--output", str(out)]) == 1
+    assert main(["average", str(tmp_path / "steep.keras"), "--half", "--output", str(out)]) == 1
     said = capsys.readouterr().err
     assert "'alpha/kernel' reach 1000000, and half precision ends at 65504" in said
     assert not out.exists()

@@ -1,5 +1,6 @@
 """Weights of other projects: what the originals computed, our networks compute."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -156,20 +157,24 @@ def test_tflite_files_of_another_network_are_refused(change, message, selfie_ten
         convert(path, "selfie")
 
 
+@pytest.fixture(scope="module")
+def modnet():
+    return lively("modnet", training=True)
+
+
 @pytest.mark.parametrize("dialect", ["plain", "parallel", "half", "mindspore"])
-def test_dialects_of_state_dicts(dialect):
-    model = lively("modnet", training=True)
-    tensors = extract(model)
+def test_dialects_of_state_dicts(dialect, modnet):
+    tensors = extract(modnet)
     if dialect == "parallel":
         tensors = {f"module.{key}": value for key, value in tensors.items()}
     elif dialect == "half":
         tensors = {key: value.astype("float16") for key, value in tensors.items()}
     elif dialect == "mindspore":
-        tensors = mindspore_names(model, tensors)
+        tensors = mindspore_names(modnet, tensors)
     other = build("modnet", training=True)
     assign(other, tensors, "a test")
     wanted = 0 if dialect != "half" else 1e-3
-    for new, old in zip(other.weights, model.weights, strict=True):
+    for new, old in zip(other.weights, modnet.weights, strict=True):
         np.testing.assert_allclose(np.array(new), np.array(old), rtol=wanted, atol=wanted)
 
 
@@ -262,6 +267,11 @@ def test_commands_convert_there_and_back(tmp_path, capsys):
     assert "holds 'u2netp', not 'modnet'" in capsys.readouterr().err
 
 
+@cache
+def u2netp_tensors() -> dict:
+    return extract(build("u2netp"))
+
+
 @pytest.mark.parametrize(
     ("name", "architecture", "message"),
     [
@@ -281,13 +291,15 @@ def test_commands_convert_there_and_back(tmp_path, capsys):
     ],
 )
 def test_wrong_files_are_refused(name, architecture, message, tmp_path):
-    tensors = extract(build("u2netp"))
     first = "stage1.rebnconvin.conv_s1.weight"
     files = {
         "modnet.pth": lambda: {"backbone.model.features.0.0.weight": np.zeros((32, 3, 3, 3), "f4")},
-        "wide.pth": lambda: {**tensors, first: np.zeros((64, 6, 3, 3), "f4")},
-        "more.pth": lambda: {**tensors, "stage9.rebnconvin.conv_s1.bias": np.zeros(3, "f4")},
-        "nan.pth": lambda: {**tensors, first: np.full((64, 3, 3, 3), np.nan, "f4")},
+        "wide.pth": lambda: {**u2netp_tensors(), first: np.zeros((64, 6, 3, 3), "f4")},
+        "more.pth": lambda: {
+            **u2netp_tensors(),
+            "stage9.rebnconvin.conv_s1.bias": np.zeros(3, "f4"),
+        },
+        "nan.pth": lambda: {**u2netp_tensors(), first: np.full((64, 3, 3, 3), np.nan, "f4")},
     }
     path = tmp_path / name
     if name.startswith("text"):

@@ -17,6 +17,7 @@ from matting_keras.training.recipes.registry import RECIPES, check_pair, recipe_
 from matting_keras.training.recipes.target import check_target
 from matting_keras.training.setup import starting_model
 from tests.places import ROOT
+from tests.toy import toy
 
 SHAPES = [(64, 64)]
 
@@ -69,15 +70,12 @@ def test_the_band_is_the_trimaps_with_square_corners(drawn):
         assert (wide | ~ours).all(), "no further than its corners"
 
 
-@pytest.mark.parametrize(
-    ("network", "recipe"),
-    [("dark-light", name) for name in ("likeunet", "portrait", "cyclical", "easy-to-hard")],
-)
-def test_a_recipe_lowers_its_loss(drawn, network, recipe):
+@pytest.mark.parametrize("recipe", ["likeunet", "portrait", "cyclical", "easy-to-hard"])
+def test_a_recipe_lowers_its_loss(drawn, recipe):
     keras.utils.set_random_seed(1)
     loss = recipe_loss(recipe)
     batch = next(targets(drawn))
-    learner = Learner(build(network, asymmetric=True), loss, batch)
+    learner = Learner(toy(), loss, batch)
     learner.compile(keras.optimizers.Adam(3e-3), run_eagerly=True)
     logs = [learner.train_on_batch(*batch, return_dict=True) for _ in range(12)]
     assert {"loss", "mIoU", "MAD"} <= set(logs[0])

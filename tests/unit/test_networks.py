@@ -17,7 +17,7 @@ from tests.networks import noise
 @pytest.mark.parametrize(
     ("name", "options", "trainable"),
     [
-        ("u2net", {"training": True}, 44_009_869),
+        pytest.param("u2net", {"training": True}, 44_009_869, marks=pytest.mark.thorough),
         ("u2netp", {"training": True}, 1_131_181),
         ("modnet", {"training": True}, 6_487_075),
         ("unet", {"original": True}, 7_069_490 - 2 * 512),
