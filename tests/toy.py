@@ -12,8 +12,14 @@ def toy(asymmetric=False, branch_norm=False, original=False) -> keras.Model:
     return keras.Model(image, _head("alpha")(_features(image)), name="toy")
 
 
+def still(asymmetric=False, branch_norm=False, original=False) -> keras.Model:
+    """The same, but for what it drops: no two backends draw the same numbers."""
+    image = keras.Input((None, None, 1), name="image")
+    return keras.Model(image, _head("alpha")(_normed(image)), name="still")
+
+
 def fussy(asymmetric=False, branch_norm=False, original=False, about="loss") -> keras.Model:
-    """The same, but for `Fussy` about the photo."""
+    """As `toy`, but for `Fussy` about the photo."""
     image = keras.Input((None, None, 1), name="image")
     features = Fussy(about, name="fussy")([_features(image), image])
     return keras.Model(image, _head("alpha")(features), name="fussy")
@@ -52,11 +58,17 @@ class Fussy(layers.Layer):
         return super().get_config() | {"about": self.about}
 
 
-def _features(image):
+def _normed(image):
     x = layers.Rescaling(1 / 255, name="scale")(image)
     x = layers.Conv2D(6, 3, padding="same", name="first")(x)
     x = layers.BatchNormalization(name="norm")(x)
-    return layers.Dropout(0.2, name="drop")(layers.ReLU(name="relu")(x))
+    return layers.ReLU(name="relu")(x)
+
+
+def _features(image):
+    # After the other layers, as each draws its seed in turn.
+    x = _normed(image)
+    return layers.Dropout(0.2, name="drop")(x)
 
 
 def _head(name: str) -> layers.Layer:
@@ -65,6 +77,7 @@ def _head(name: str) -> layers.Layer:
 
 TOYS = {
     "toy": Architecture(toy, 1, 64 * 64, "for tests"),
+    "still": Architecture(still, 1, 64 * 64, "for tests"),
     "fussy": Architecture(fussy, 1, 64 * 64, "for tests"),
     "modnet": Architecture(toy_modnet, 3, 64 * 64, "for tests"),
 }

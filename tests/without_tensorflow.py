@@ -42,6 +42,10 @@ def main(lines: list[str]) -> None:
         write(self, parts, epoch, step)
         shutil.copy(self.path, self.path.with_name(f"state-{epoch}.npz"))
         shutil.copy(self.path.with_name("log.csv"), self.path.with_name(f"log-{epoch}.csv"))
+        if self.path.with_name("best.keras").exists():
+            shutil.copy(
+                self.path.with_name("best.keras"), self.path.with_name(f"best-{epoch}.keras")
+            )
 
     checkpoint.Checkpoint._write = kept
     for line in lines:
@@ -52,6 +56,7 @@ def main(lines: list[str]) -> None:
             output.mkdir()
             shutil.copy(folder / f"state-{epoch}.npz", output / "state.npz")
             shutil.copy(folder / f"log-{epoch}.csv", output / "log.csv")
+            shutil.copy(folder / f"best-{epoch}.keras", output / "best.keras")
         if train(ROOT / "train" / "configs", words):
             sys.exit(1)
     loaded = [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]
