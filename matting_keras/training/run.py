@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def train(config: RunConfig) -> Path | None:
                 resume = settled.trainer.resume
                 rate = found_rate(setup.learner, setup.batches(0), folder, resume=resume)
                 setup.compile(rate)
-            _fit(setup, workers, folder, began)
-        return _best(folder) if workers.writes else None
+            score = _fit(setup, workers, folder, began)
+        return _best(folder, score) if workers.writes else None
 
 
 def _make_ready(folder: Path, resume: bool) -> None:
@@ -66,7 +67,8 @@ def _make_ready(folder: Path, resume: bool) -> None:
         remove_leftovers(folder / name)
 
 
-def _fit(setup: Setup, workers: Alone | Workers, folder: Path, began: float) -> None:
+def _fit(setup: Setup, workers: Alone | Workers, folder: Path, began: float) -> float:
+    """Train to the end; the score of the best epoch, -infinity where none has one."""
     model, trainer = setup.learner, setup.config.trainer
     progress = Progress(setup.steps)
     checkpoint = workers.checkpoint(folder, model.monitor, progress, trainer.checkpoint_minutes)
@@ -100,6 +102,7 @@ def _fit(setup: Setup, workers: Alone | Workers, folder: Path, began: float) -> 
     if workers.writes:
         # Where validation was best early, the end of the run may still be worth averaging with.
         checkpoint.keep("last.keras")
+    return checkpoint.best
 
 
 def _written(setup: Setup, folder: Path, epochs: int) -> list[keras.callbacks.Callback]:
@@ -111,11 +114,17 @@ def _written(setup: Setup, folder: Path, epochs: int) -> list[keras.callbacks.Ca
     ]
 
 
-def _best(folder: Path) -> Path:
+def _best(folder: Path, score: float) -> Path:
     best = folder / "best.keras"
-    if not best.is_file():
+    if best.is_file():
+        return best
+    if score == -math.inf:
         raise InputError(
             f"{folder}: no epoch is the best one, because every validation gave NaN or infinite "
             "figures; see the warnings above for its photos. The last state is in state.npz."
         )
-    return best
+    raise InputError(
+        f"{best}: is missing, and no epoch since has scored more than its {score:.4f}: the run "
+        "went on from a state.npz without it. Put it back from where the run began, or take "
+        "last.keras beside it, the weights of the last epoch."
+    )

@@ -125,6 +125,7 @@ def _read_for(model: keras.Model, path: Path):
 
 
 def _read_checkpoint(path: Path):
+    """Read a PyTorch or MindSpore file, whose tensors say themselves which they are."""
     from matting_keras.weights.mindspore import read_checkpoint
     from matting_keras.weights.pytorch import looks_like_pytorch, read_state_dict
 

@@ -133,6 +133,17 @@ def test_a_validation_that_gives_no_number_is_no_best(white, tmp_path, capsys, c
     assert "best.keras" not in kept(tmp_path / "run")
 
 
+def test_the_best_weights_that_a_run_left_behind_are_missed(tmp_path, capsys):
+    words = [*WORDS, "arch=toy", "data.synthetic=16", f"output={tmp_path / 'run'}"]
+    assert main(CONFIGS, words) == 0
+    (tmp_path / "run" / "best.keras").unlink()
+    assert main(CONFIGS, [*words, "--resume"]) == 1
+    said = capsys.readouterr().err
+    assert "best.keras: is missing, and no epoch since has scored more than its 0." in said
+    assert "take last.keras" in said
+    assert is_sound(tmp_path / "run")
+
+
 def test_half_precision_is_pointed_at(white, tmp_path, capsys):
     words, _ = white("train")
     words += ["trainer.precision=mixed_float16", "trainer.jit=off", f"output={tmp_path / 'run'}"]
