@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from matting_keras.benchmark.measure import add_timing, machine, warn_if_busy, write_json
 from matting_keras.errors import InputError
+from matting_keras.inference.refine import METHODS
 from matting_keras.weights.presets import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 PARTS = ("latency", "memory", "frame", "startup", "bulk", "training")
 DEMO = ("frame", "startup", "bulk")
 """Parts that run as the demo does: in its own engine, where no other is asked for."""
+
+REFINED = ("startup", "bulk")
+"""Parts that do photos, whose soft edges are solved for; those of frames are drawn."""
 
 ROUNDS = {"latency": 30, "frame": 60, "startup": 7, "bulk": 5, "training": 3}
 WARMUP = {"latency": 5, "frame": 5, "startup": 1, "bulk": 1}
@@ -67,6 +71,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="1280x720",
         metavar="WIDTHxHEIGHT",
         help="size of webcam frames and drawn photos (default 1280x720)",
+    )
+    parser.add_argument(
+        "--refine",
+        nargs="+",
+        choices=METHODS,
+        help=f"of photos, in {' and '.join(REFINED)}; each in turn (default: the network's own)",
     )
     parser.add_argument("--photos", nargs="+", default=[], metavar="PATH", help="for bulk")
     parser.add_argument("--count", type=int, default=16, metavar="N", help="photos drawn for bulk")
@@ -137,6 +147,8 @@ def checked(flags: argparse.Namespace) -> Plan:
         for number in given if isinstance(given, list) else [given]:
             if number is not None and number < least:
                 raise InputError(f"--{option} {number}: must be {least} or more.")
+    if flags.refine and not set(REFINED) & set(parts):
+        raise InputError(f"--refine is of photos; add {' or '.join(REFINED)} to --parts.")
     _check_files(flags, parts)
     found = subjects.choose(flags.models or [DEFAULT], flags.runtimes)
     if "training" in parts:
@@ -227,12 +239,14 @@ def _measures(plan: Plan, flags: argparse.Namespace) -> dict[str, Callable[[list
 
     area, batch, steps = (64 * 64, 4, 4) if flags.quick else (256 * 256, 16, 10)
     names = [subject.name for subject in plan.subjects]
+    refines = list(dict.fromkeys(flags.refine or [None]))
+    drawn = (flags.photos, plan.picture, flags.count)
     return {
         "latency": lambda some: latency(some, plan.sizes, plan.threads, *times("latency")),
         "memory": lambda some: memory(some, plan.sizes),
         "frame": lambda some: frame(some, plan.picture, *times("frame")),
-        "startup": lambda some: startup(some, *times("startup")),
-        "bulk": lambda some: bulk(some, flags.photos, plan.picture, flags.count, *times("bulk")),
+        "startup": lambda some: startup(some, *times("startup"), refines),
+        "bulk": lambda some: bulk(some, *drawn, *times("bulk"), refines),
         "training": lambda some: training(names, area, batch, plan.rounds["training"], steps),
     }
 

@@ -80,19 +80,22 @@ def frame(subjects: Sequence[Subject], size: tuple[int, int], rounds: int, warmu
     return {"width": size[0], "height": size[1], "tolerance": TOLERANCE, "rows": rows}
 
 
-def matters(subjects: Sequence[Subject], looks: int = 1) -> dict[tuple[str, str], Matter]:
+def matters(
+    subjects: Sequence[Subject], looks: int = 1, refine: str | None = None
+) -> dict[tuple[str, str], Matter]:
     """Each network in each of its engines, all at the area that the first one's file asks for.
 
     Args:
         subjects: with their files.
         looks: of shipped networks; others have one (see `Matter`).
+        refine: how the alpha of a photo comes back to its size; None leaves it to the network.
     """
     found: dict[tuple[str, str], Matter] = {}
     for subject in subjects:
         area = None
         many = looks if subject.source == SHIPPED else 1
         for runtime in subject.runtimes:
-            matter = Matter(subject.files[runtime], runtime, area, looks=many)
+            matter = Matter(subject.files[runtime], runtime, area, looks=many, refine=refine)
             found[subject.name, runtime] = matter
             area = matter.area
     return found

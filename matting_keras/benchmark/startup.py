@@ -29,13 +29,20 @@ LIGHT = (
 )
 
 
-def startup(subjects: Sequence[Subject], rounds: int, warmup: int) -> dict:
+def startup(
+    subjects: Sequence[Subject],
+    rounds: int,
+    warmup: int,
+    refines: Sequence[str | None] = (None,),
+) -> dict:
     """Time whole processes in turn: Python alone, our imports, the network loaded, the demo.
 
     Args:
         subjects: with their files; each is timed in each of its engines.
         rounds: how often each process is run.
         warmup: how often before; once puts all files into the system's cache.
+        refines: of `inference.refine.METHODS`, with each of which the demo is timed; None is what
+            it does unasked.
 
     Returns:
         `rows`, one a stage, network and engine; `photo`, what the demo cuts out.
@@ -44,8 +51,8 @@ def startup(subjects: Sequence[Subject], rounds: int, warmup: int) -> dict:
         InputError: a process fails, or the demo imports Keras or TensorFlow for another engine.
     """
     stages = {
-        ("python alone", None, None): partial(child, "-c", "pass"),
-        ("and our imports", None, None): partial(child, "-c", IMPORTS),
+        ("python alone", None, None, None): partial(child, "-c", "pass"),
+        ("and our imports", None, None, None): partial(child, "-c", IMPORTS),
     }
     with tempfile.TemporaryDirectory() as folder:
         photo = PHOTO if PHOTO.is_file() else photos(Path(folder), 512, 512, 1)[0]
@@ -59,19 +66,22 @@ def startup(subjects: Sequence[Subject], rounds: int, warmup: int) -> dict:
                     child("-c", LIGHT, *words)
                 key = (subject.name, runtime)
                 loaded = [_source(subject, runtime), runtime]
-                stages["and the network loaded", *key] = partial(child, "-c", LOADED, *loaded)
-                stages["the whole demo", *key] = partial(child, *program, *words)
+                stages["and the network loaded", *key, None] = partial(child, "-c", LOADED, *loaded)
+                for refine in refines:
+                    told = ["--refine", refine] if refine else []
+                    stages["the whole demo", *key, refine] = partial(child, *program, *words, *told)
         seconds = interleaved(stages, rounds, warmup, title="startup")
     rows = [
         {
             "stage": stage,
             "model": model,
             "runtime": runtime,
+            "refine": refine,
             "median_s": median(times),
             "p95_s": p95(times),
             "all_s": times,
         }
-        for (stage, model, runtime), times in seconds.items()
+        for (stage, model, runtime, refine), times in seconds.items()
     ]
     return {"photo": photo.name, "rows": rows}
 

@@ -138,6 +138,7 @@ def _startup(part: dict) -> str:
             row["stage"],
             row["model"] or "",
             row["runtime"] or "",
+            row["refine"] or "",
             f"{row['median_s']:.2f}",
             f"{row['p95_s']:.2f}",
         )
@@ -146,7 +147,7 @@ def _startup(part: dict) -> str:
     return "\n".join(
         [
             "### Start\n",
-            table(("stage", "network", "runtime", "median s", "p95 s"), rows, words=3),
+            table(("stage", "network", "runtime", "refine", "median s", "p95 s"), rows, words=4),
             f"\nWhole processes, from the command to its end; the demo cuts out {part['photo']} "
             "and writes a PNG. Not included: the first start, when files are not in the cache.",
         ]
@@ -158,6 +159,7 @@ def _bulk(part: dict) -> str:
         (
             row["model"],
             row["runtime"],
+            row["refine"],
             row["writes"],
             f"{row['images_per_second']:.1f}",
             f"{row['ms_per_image']:.0f}",
@@ -168,7 +170,7 @@ def _bulk(part: dict) -> str:
     return "\n".join(
         [
             "### Folders\n",
-            table(("network", "runtime", "writes", "images/s", "ms each"), rows, words=3),
+            table(("network", "runtime", "refine", "writes", "images/s", "ms each"), rows, words=4),
             f"\n{part['images']} {part['photos']} photos{size}, as `matting-keras matte` does "
             "them: reading, running, writing PNG. Not included: loading the network.",
         ]

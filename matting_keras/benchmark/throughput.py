@@ -37,6 +37,7 @@ def bulk(
     count: int,
     rounds: int,
     warmup: int,
+    refines: Sequence[str | None] = (None,),
 ) -> dict:
     """Time `matting-keras matte` on a folder: reading, running and writing, in turn.
 
@@ -47,6 +48,7 @@ def bulk(
         count: how many to draw.
         rounds: how often the folder is done.
         warmup: how often before.
+        refines: of `inference.refine.METHODS`, each timed; None is what the network does unasked.
 
     Returns:
         `rows` with images a second, `images`, and `megapixels` of all of them; where the photos
@@ -60,8 +62,9 @@ def bulk(
         sources = list(given) or photos(folder, *size, count)
         jobs = pictures(sources, folder / "output")
         actions = {
-            (*key, writes): partial(_do, jobs, matter, alpha_only)
-            for key, matter in matters(subjects, looks=2).items()
+            (*key, matter.refine, writes): partial(_do, jobs, matter, alpha_only)
+            for refine in refines
+            for key, matter in matters(subjects, looks=2, refine=refine).items()
             for writes, alpha_only in WRITES.items()
         }
         seconds = interleaved(actions, rounds, warmup, title="bulk")
@@ -69,11 +72,12 @@ def bulk(
         {
             "model": model,
             "runtime": runtime,
+            "refine": refine,
             "writes": writes,
             "images_per_second": len(jobs) / median(times),
             "ms_per_image": median(times) / len(jobs) * 1000,
         }
-        for (model, runtime, writes), times in seconds.items()
+        for (model, runtime, refine, writes), times in seconds.items()
     ]
     drawn = {} if given else {"width": size[0], "height": size[1]}
     return {"images": len(jobs), "photos": "given" if given else "drawn", **drawn, "rows": rows}

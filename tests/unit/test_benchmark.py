@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("benchmark")  # one process: the run below 
 
 PACKAGE = Path(command.__file__).parent
 PARTS = ("latency", "memory", "frame", "startup", "bulk")
+REFINES = ("guided", "off")
 
 
 def flags(*words: object) -> argparse.Namespace:
@@ -38,6 +39,7 @@ def small(tiny_onnx) -> list[str]:
     """The words for a run of moments on the tiny network."""
     words = [tiny_onnx, "--runtimes", "onnxruntime", "--sizes", "32x32", "64x32", "--threads", 1]
     words += ["--rounds", 1, "--warmup", 0, "--picture", "64x48", "--count", 2]
+    words += ["--refine", *REFINES]
     return [str(word) for word in words]
 
 
@@ -88,13 +90,16 @@ def test_the_stages_of_a_frame_add_up(facts):
 def test_startup_goes_further_stage_by_stage(facts):
     stages = [row["stage"] for row in facts["startup"]["rows"]]
     assert stages[0] == "python alone"
-    assert stages[-1] == "the whole demo"
+    assert stages[-2:] == ["the whole demo"] * 2
+    assert [row["refine"] for row in facts["startup"]["rows"]][-3:] == [None, *REFINES]
     assert all(len(row["all_s"]) == 1 for row in facts["startup"]["rows"])
 
 
 def test_bulk_does_every_photo(facts):
     assert facts["bulk"]["images"] == 2
-    assert [row["writes"] for row in facts["bulk"]["rows"]] == ["cut-outs", "alphas"]
+    rows = facts["bulk"]["rows"]
+    assert [row["writes"] for row in rows] == ["cut-outs", "alphas"] * 2
+    assert [row["refine"] for row in rows] == [method for method in REFINES for _ in range(2)]
     for row in facts["bulk"]["rows"]:
         assert row["ms_per_image"] * row["images_per_second"] == pytest.approx(1000)
 
@@ -151,6 +156,7 @@ def test_without_matplotlib_the_extra_is_named(small, monkeypatch):
         (["--rounds", "0"], "--rounds 0: must be 1 or more"),
         (["--photos", "nowhere"], "--photos nowhere: no such file or folder"),
         (["--plot", "x.pdf"], "x.pdf: a plot is a .png file"),
+        (["--refine", "off", "--parts", "latency"], "--refine is of photos; add startup or bulk"),
         (["--plot", "x.png", "--parts", "bulk"], "--plot shows latency and frame; add one"),
     ],
 )
