@@ -34,6 +34,8 @@ TWINS = ("dark", "night-lite", "u2net")
 at forty times its weights."""
 FEW_SIZES = ((1, 160, 96), (2, 64, 128))
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+HARSHEST = ("float32", "mixed_float16")
+"""Of the half ones float16 has the narrower range: what it bears, bfloat16 does."""
 
 
 def small(name, **options):
@@ -121,7 +123,7 @@ def check_saving(model, path):
     np.testing.assert_array_equal(np.array(again(x)), np.array(model(x)))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", HARSHEST)
 def test_takes_a_training_step(name, policy):
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy(policy)
