@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import keras
 import numpy as np
 
 from matting_keras import build
+from matting_keras.architectures import fcn
 
 SMALL = {"fcn8s": {"fully_connected": 64}}
 """Options that keep a test of a huge network within memory and time; its layers are the same."""
 
+VGG = [(convolutions, filters // 4) for convolutions, filters in fcn.VGG16]
+"""A sixteenth of the backbone's weights, for the same reason."""
+
 GAIN = 1.5
+
+
+def small(name: str, **options) -> keras.Model:
+    """An architecture as it is, or where that is huge with fewer filters in the same layers."""
+    with mock.patch.object(fcn, "VGG16", VGG):
+        return build(name, **SMALL.get(name, {}), **options)
 
 
 def lively(name: str, seed: int = 0, **options) -> keras.Model:
     """A network with non-trivial BatchNormalization statistics, biases and gammas."""
     keras.utils.set_random_seed(seed)
-    model = awake(build(name, **SMALL.get(name, {}), **options))
+    model = awake(small(name, **options))
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if weight.name.endswith("bias"):

@@ -18,7 +18,7 @@ from matting_keras.layers import AsymmetricConv2D
 from matting_keras.reparameterize import inference_form
 from matting_keras.training.losses import AlphaLoss
 from matting_keras.weights.files import load, save
-from tests.networks import SMALL, alpha_of, awake, lively, noise
+from tests.networks import SMALL, alpha_of, awake, lively, noise, small
 from tests.under_jax import run_under_jax
 
 NAMES = sorted(ARCHITECTURES)
@@ -36,10 +36,6 @@ FEW_SIZES = ((1, 160, 96), (2, 64, 128))
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 HARSHEST = ("float32", "mixed_float16")
 """Of the half ones float16 has the narrower range: what it bears, bfloat16 does."""
-
-
-def small(name, **options):
-    return build(name, **SMALL.get(name, {}), **options)
 
 
 def tolerance(name):
