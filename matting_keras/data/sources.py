@@ -24,6 +24,7 @@ from matting_keras.data.sample import Sample as Sample
 from matting_keras.data.specs import open_source as open_source
 from matting_keras.data.specs import parse as parse
 from matting_keras.errors import InputError
+from matting_keras.media.folders import files_below
 from matting_keras.media.images import IMAGE_SUFFIXES, read_image
 from matting_keras.media.video import VIDEO_SUFFIXES
 
@@ -87,7 +88,7 @@ def backgrounds(root: str | os.PathLike) -> list[Sample]:
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"backgrounds {root}: no such folder; expected one with pictures.")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = [path for path in files_below(root) if is_picture(path)]
     if not paths:
         raise InputError(
             f"backgrounds {root}: no pictures in it; expected {', '.join(IMAGE_SUFFIXES)}."
@@ -132,7 +133,7 @@ def unlabelled(spec: str | os.PathLike, clips: Clips | None = None) -> list[Samp
             raise InputError(f"--data {root}: looks like {form.title}; pass {form.name}:{root}.")
     found = _pairs(root)
     known = {sample.name for sample in found}
-    for path in sorted(root.rglob("*")):
+    for path in files_below(root):
         inside = path.relative_to(root)
         if str(path) in known or inside.parts[0] in TRUTHS:
             continue

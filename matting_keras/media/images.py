@@ -19,6 +19,7 @@ from matting_keras.atomic import atomic_path
 from matting_keras.errors import InputError
 from matting_keras.media.colour import SIXTEEN_BIT, sixteen_bit, to_srgb
 from matting_keras.media.decode import MAX_PIXELS, Source, decode
+from matting_keras.media.folders import files_below
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff")
@@ -206,7 +207,7 @@ def list_images(
     recursive: bool = True,
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
 ) -> list[Path]:
-    """The pictures in a folder, by suffix, sorted; hidden files and folders are left out.
+    """The pictures in a folder, by suffix, sorted, as `files_below` finds them.
 
     Args:
         folder: to look in.
@@ -219,17 +220,11 @@ def list_images(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder that holds the pictures.")
-    found: list[Path] = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        found += [
-            Path(root, name)
-            for name in names
-            if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")
-        ]
+    files = files_below(folder, recursive)
+    found = [path for path in files if path.name.lower().endswith(tuple(suffixes))]
     if not found:
         raise InputError(f"{folder}: no pictures in it; expected {', '.join(suffixes)}.")
-    return sorted(found)
+    return found
 
 
 def _transparency(image: Image.Image) -> np.ndarray | None:

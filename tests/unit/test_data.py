@@ -122,6 +122,7 @@ def test_store_keeps_what_fits_the_budget_and_reads_the_rest_again():
 def test_backgrounds_are_scenes_without_people(tmp_path):
     (tmp_path / "rooms").mkdir()
     Image.new("RGB", (8, 6), "red").save(tmp_path / "rooms" / "a.png")
+    (tmp_path / "rooms" / "._a.png").touch()  # which a Mac leaves beside it
     (scene,) = sources.backgrounds(tmp_path)
     rgb, alpha = scene.read()
     assert rgb.shape == (6, 8, 3)

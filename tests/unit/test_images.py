@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,3 +234,33 @@ def test_list_images(tmp_path):
     names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a.png", "b.JPG", "sub/c.webp"]
     assert len(list_images(tmp_path, recursive=False)) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_linked_folders_are_looked_into_and_circles_end(tmp_path):
+    here, disk = tmp_path / "here", tmp_path / "disk"
+    for name in (here / "a.png", disk / "b.png", disk / "deep" / "c.png"):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.touch()
+    (here / "linked").symlink_to(disk)
+    (here / "itself").symlink_to(here)
+    (disk / "deep" / "back").symlink_to(here)  # from one to the other and back
+    (here / "gone").symlink_to(tmp_path / "nowhere")
+    names = [path.relative_to(here).as_posix() for path in list_images(here)]
+    assert names == ["a.png", "linked/b.png", "linked/deep/c.png"]
+
+
+def test_a_folder_that_may_not_be_read_is_told_of(tmp_path, monkeypatch, caplog):
+    for name in ("a.png", "lost+found/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    look = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "lost+found":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert [path.name for path in list_images(tmp_path)] == ["a.png"]
+    assert "lost+found is left out, as it cannot be read: Permission denied" in caplog.text
