@@ -3,7 +3,8 @@
 python -m benchmarks.distance --data FOLDER ... --backgrounds DIR ... [--model NAME ...] [--json F]
 
 People held back from training, cut out by their soft alphas, stand somewhere in other scenes. Each
-network looks once, then twice, unless --looks says how often, then at frames of a film with --film.
+network looks once, then twice, unless --looks says how often, then at frames of a film and of a
+camera with --film.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             networks[f"{name}, looks {looks}"] = Matter(name, area=flags.area, **told)
         if flags.film:
             told = {"looks": 2, "parts": flags.parts, "levels": flags.levels}
-            networks[f"{name}, film"] = partial(still, Matter(name, area=flags.area, **told))
+            matter = Matter(name, area=flags.area, **told)
+            networks[f"{name}, film"] = partial(still, matter)
+            networks[f"{name}, camera"] = partial(still, matter, ahead=False)
     networks |= {Path(file).name: Peer(file) for file in flags.peer}
     scenes = [path for folder in flags.backgrounds for path in list_images(folder)]
     rows = []
@@ -90,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--area", type=int, help="input height times width, in pixels")
     made.add_argument("--parts", choices=PARTS, help=PARTS_HELP)
     add_looks_and_levels(made)
-    made.add_argument("--film", action="store_true", help="also as frames of a film")
+    made.add_argument(
+        "--film", action="store_true", help="also as frames of a film and of a camera"
+    )
     made.add_argument("--every", type=int, default=1, help="of so many people take one")
     made.add_argument("--seed", type=int, default=0, help="of places and scenes")
     made.add_argument("--json", metavar="FILE", help="also write everything as JSON")
@@ -122,10 +127,10 @@ def composites(
         yield blend(foreground, alpha, scene, rng), alpha
 
 
-def still(matter: Matter, picture: np.ndarray) -> np.ndarray:
-    """The alpha of a frame of a film in which nothing moves."""
+def still(matter: Matter, picture: np.ndarray, ahead: bool = True) -> np.ndarray:
+    """The alpha of a frame of a film, or before a camera, in which nothing moves."""
     film = [Frame(picture, Fraction(0), Fraction(1))]
-    (matted,) = mattes(film, matter, steady("off"), ahead=True)
+    (matted,) = mattes(film, matter, steady("off"), ahead=ahead)
     return matted.alpha
 
 

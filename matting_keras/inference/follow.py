@@ -1,4 +1,4 @@
-"""Looking closer at whom a film shows: a few frames at a time, all of them in one window."""
+"""Looking closer at whom a film or a camera shows: a few frames at a time in one window."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ comes in between is in the window, too: an eighth more work, and a quarter of a 
 
 MARGIN = 0.15
 """What a window shows around those who are in it, as a share of their longer side."""
+
+OFTEN = 4
+"""Of a camera's frames one in so many is seen as a whole: nothing is known of those to come."""
+
+SELDOM = 16
+"""While a camera shows nobody one frame in so many is searched: that takes as long as five."""
+
+ROOM = 0.3
+"""A margin for a camera: who walks must not leave the window before the next whole frame."""
 
 LEAST = 0.05
 """A window stays where it is while it shows so much around them."""
@@ -94,6 +103,25 @@ class _End(NamedTuple):
     afar: np.ndarray
 
 
+class _Window(NamedTuple):
+    """Where some frames in a row are seen; without a region as a whole.
+
+    Attributes:
+        region: the part of them.
+        afar: what was found there when whole frames were seen.
+        whole: one that has been seen as a whole, as all are to be.
+    """
+
+    region: Region | None = None
+    afar: np.ndarray | None = None
+    whole: _End | None = None
+
+    def view(self, frame: Frame) -> View:
+        """How one of them is to be seen."""
+        known = self.whole is not None and self.whole.frame is frame
+        return View(frame, self.region, self.afar, self.whole.seen if known else None)
+
+
 class Follower:
     """Who says where to look in each of a film's frames.
 
@@ -101,10 +129,17 @@ class Follower:
         look: at a whole frame, with so many pixels.
         finish: what is done to its alphas in the end.
         area: pixels that the network is to see; a window has no fewer, where the frame has more.
+        margin: what a window shows around those who are in it, as a share of their longer side.
     """
 
-    def __init__(self, look: Callable[[Frame, int], Seen], finish: Finish, area: int):
-        self._look, self._finish, self._area = look, finish, area
+    def __init__(
+        self,
+        look: Callable[[Frame, int], Seen],
+        finish: Finish,
+        area: int,
+        margin: float = MARGIN,
+    ):
+        self._look, self._finish, self._area, self._margin = look, finish, area, margin
         self._region: Region | None = None
         self._missed = 0
 
@@ -130,8 +165,30 @@ class Follower:
         last = self._end(frames[-1]) if len(frames) > 1 else first
         yield from self._stretch(held, first, last)
 
-    def _end(self, frame: Frame) -> _End:
+    def views_at_once(self, events: Iterable[Frame | av.Packet]) -> Iterator[View | av.Packet]:
+        """A view of each frame before the next one is taken, as a camera's must be.
+
+        Who comes in is in the window from the next frame on that is seen as a whole, or searched
+        where they are too small for that.
+
+        Args:
+            events: as in `views`.
+        """
+        window, count = _Window(), 0
+        for event in events:
+            if not isinstance(event, Frame):
+                yield event
+                continue
+            if count % OFTEN == 0:
+                end = self._end(event, search=window.region is not None or count % SELDOM == 0)
+                window = self._window(end, end)
+            count += 1
+            yield window.view(event)
+
+    def _end(self, frame: Frame, search: bool = True) -> _End:
         seen = self._look(frame, self._area)
+        if not search:
+            return _End(frame, seen, seen.alpha)
         size = seen.prepared.size
         afar = searched(seen.alpha, size, self._area, lambda area: self._look(frame, area).alpha)
         return _End(frame, seen, afar)
@@ -142,24 +199,25 @@ class Follower:
         if first is None or last is None:  # there was no frame yet
             yield from events
             return
+        window = self._window(first, last)
+        for event in events:
+            yield window.view(event) if isinstance(event, Frame) else event
+
+    def _window(self, first: _End, last: _End) -> _Window:
+        """The window for all frames from one to another."""
         height, width = first.seen.prepared.size
         self._region = self._around((first, last), height, width)
-        whole = self._region.pixels == height * width
-        afar = None if whole else _part(_either(first.afar, last.afar), self._region, height, width)
-        for event in events:
-            if not isinstance(event, Frame):
-                yield event
-            elif whole:
-                yield View(event, seen=first.seen if event is first.frame else None)
-            else:
-                yield View(event, self._region, afar)
+        if self._region.pixels == height * width:
+            return _Window(whole=first)
+        afar = _part(_either(first.afar, last.afar), self._region, height, width)
+        return _Window(self._region, afar)
 
     def _around(self, ends: Sequence[_End], height: int, width: int) -> Region:
         """The region for all between two frames: the one before, if that still does."""
         whole = Region(0, height, 0, width)
         wanted, least = (
             [box for end in ends for box in self._boxes(end.afar, margin)]
-            for margin in (MARGIN, LEAST)
+            for margin in (self._margin, LEAST)
         )
         before = self._region or whole
         self._missed = 0 if wanted else self._missed + 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from matting_keras.inference.crew import in_order
 from matting_keras.inference.engines import Runtime
-from matting_keras.inference.follow import Follower, Region, Seen, View
+from matting_keras.inference.follow import ROOM, Follower, Region, Seen, View
 from matting_keras.inference.matter import Matter
 from matting_keras.inference.pipeline import Prepared, inner, prepare, restore, run
 from matting_keras.inference.runtimes import for_frames
@@ -51,10 +51,12 @@ def mattes(
     engine, calls = for_frames(matter.engine, ahead)
     eye = _Eye(matter, engine)
     views: Iterable[View | av.Packet]
-    if ahead and matter.looks == 2:
+    if matter.looks == 1:
+        views = (View(event) if isinstance(event, Frame) else event for event in events)
+    elif ahead:
         views = Follower(eye.look, matter.finish, matter.area).views(events)
     else:
-        views = (View(event) if isinstance(event, Frame) else event for event in events)
+        views = Follower(eye.look, matter.finish, matter.area, ROOM).views_at_once(events)
     region = None
     for view, seen in in_order(views, eye.see, calls):
         if seen is None:

@@ -28,7 +28,7 @@ LOOKS_HELP = (
     "2: at a photo as it is and mirrored, closer where somebody is small in it and finer where it "
     "is large, as shipped weights are used: finds people and edges better, and nobody where nobody "
     "is, in two to four times the time, or six where nobody seems to be; at each frame of a film "
-    "once, but closer; 1: once, at the whole"
+    "or a camera once, but closer; 1: once, at the whole"
 )
 
 FINER_HELP = (

@@ -58,8 +58,8 @@ class Matter:
             one counts for more, in twice the network's time: people are found better, and nobody
             where nobody is. The second look is closer where somebody is small in the picture, and
             where nobody seems to be, somebody smaller is searched for. None is 2 for shipped
-            weights and 1 for others. Frames of a film are seen once, with 2 closer where the frames
-            around show somebody.
+            weights and 1 for others. Frames of films and cameras are seen once, with 2 closer where
+            the frames around or before show somebody.
         levels: black and white point: alphas up to the first become 0, from the second on 1. None
             is (0.05, 0.95) for shipped weights, which seldom dare to say 0 or 1, and (0, 1), as the
             network says, for others.

@@ -129,8 +129,8 @@ def _make(
         return _still(job.source, target, matter, options, backdrop)
     if options.finer:
         raise InputError(
-            f"--finer {options.finer:g} is for photos; leave it out: each frame of a film or a "
-            "camera is seen once."
+            f"--finer {options.finer:g} is for photos; leave it out: frames of a film or a "
+            "camera are seen closer, but no finer."
         )
     if options.refine == "closed-form":
         raise InputError(
@@ -151,11 +151,6 @@ def _make(
 
 def _refuse_what_is_for_files(options: argparse.Namespace) -> None:
     """A camera that is shown records nothing; say so to who seems to expect it."""
-    if options.looks == 2:
-        raise InputError(
-            "--looks 2 is for files, whose frames can be held back; leave it out, or record the "
-            "camera by --no-window: one that is shown has one look at each frame."
-        )
     if options.alpha_only:
         raise InputError("--alpha-only is for files: add --no-window, or press a in it.")
     output = Path(options.output or "")

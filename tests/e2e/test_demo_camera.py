@@ -97,5 +97,5 @@ def test_a_film_is_not_silently_left_out_where_a_window_is_shown(demo, monkeypat
 def test_what_is_for_files_is_refused_where_a_camera_is_shown(demo, monkeypatch):
     monkeypatch.setattr(studio, "Camera", FakeCamera)
     monkeypatch.setenv("DISPLAY", ":0")
-    status, _, error = demo("0", "--looks", "2")
-    assert status == 1 and "--looks 2 is for files, whose frames can be held back" in error
+    status, _, error = demo("0", "--alpha-only")
+    assert status == 1 and "--alpha-only is for files: add --no-window" in error

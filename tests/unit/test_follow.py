@@ -9,7 +9,16 @@ import pytest
 
 from matting_keras import Matter, composite
 from matting_keras.inference.finish import Finish
-from matting_keras.inference.follow import PATIENCE, STRETCH, Follower, Region, Seen, View
+from matting_keras.inference.follow import (
+    OFTEN,
+    PATIENCE,
+    SELDOM,
+    STRETCH,
+    Follower,
+    Region,
+    Seen,
+    View,
+)
 from matting_keras.inference.frames import Matted, mattes
 from matting_keras.inference.pipeline import prepare, run
 from matting_keras.inference.scale import enlarge, shrink
@@ -78,6 +87,32 @@ def test_who_walks_is_seen_closer_and_stays_in_place(temporal):
     assert closer[5].alpha.shape == SIZE and closer[5].alpha.dtype == np.float32
 
 
+@pytest.mark.parametrize("temporal", METHODS)
+def test_a_camera_sees_who_walks_closer_too(temporal):
+    alphas = [disc(300, 200 + 8 * number) for number in range(4 * OFTEN + 2)]
+    closer, looks = cut(film(alphas), temporal, ahead=False)
+    afar, _ = cut(film(alphas), temporal, looks=1, ahead=False)
+    assert [matted.frame.time for matted in closer] == list(range(len(alphas)))
+    assert error(closer, alphas) < 0.6 * error(afar, alphas)
+    for found, alpha in zip(closer, alphas, strict=True):
+        assert np.abs(found.alpha - alpha).max() < 0.9, "nobody is cut off"
+    assert looks == len(alphas) + 5, "one at each frame, and one in four at the whole, too"
+
+
+def test_a_camera_sees_who_comes_in_at_its_next_whole_frame():
+    still, more = disc(300, 150), disc(300, 600)
+    alphas = [still] * (OFTEN + 1) + [np.maximum(still, more)] * 2 * OFTEN
+    closer, _ = cut(film(alphas), ahead=False)
+    seen = [bool(found.alpha[300, 600] > 0.5) for found in closer]
+    assert seen == [False] * 2 * OFTEN + [True] * (OFTEN + 1)
+
+
+def test_a_camera_is_seldom_searched_while_it_shows_nobody():
+    alphas = [np.zeros(SIZE, np.float32)] * 2 * SELDOM
+    _, looks = cut(film(alphas), ahead=False)
+    assert looks == 2 * SELDOM + 2
+
+
 def test_who_stands_is_seen_in_one_window():
     places = 300 + np.random.default_rng(0).normal(0, 2, (4 * STRETCH, 2))
     (region,) = {view.region for view in views(film(disc(*place) for place in places))}
@@ -110,12 +145,13 @@ def test_a_cut_moves_the_window():
 def test_the_whole_is_seen_once_where_nobody_is_small(alpha):
     frames = film([alpha] * (STRETCH + 3))
     assert {view.region for view in views(frames)} == {None}
-    closer, looks = cut(frames)
     once, _ = cut(frames, looks=1)
-    for one, other in zip(closer, once, strict=True):
-        np.testing.assert_array_equal(one.alpha, other.alpha)
-    # Only where nobody is, both ends of a stretch are searched: of two here.
-    assert looks == len(frames) + 1 + 3 * (not alpha.any())
+    # Only where nobody is, both ends of a stretch are searched, of two here; of a camera one frame.
+    for ahead, more in ((True, 1 + 3 * (not alpha.any())), (False, not alpha.any())):
+        closer, looks = cut(frames, ahead=ahead)
+        for one, other in zip(closer, once, strict=True):
+            np.testing.assert_array_equal(one.alpha, other.alpha)
+        assert looks == len(frames) + more
 
 
 def test_a_window_shows_who_is_sure_and_who_may_be():
@@ -143,18 +179,21 @@ def test_whom_whole_frames_are_certain_of_is_kept():
     assert network.looks == 2 and 0.75 < matted.alpha[300, 400] < 0.85
 
 
-def test_who_is_too_small_for_a_look_at_the_whole_is_searched_for():
-    alphas = [disc(300, 100 + 10 * number, 15) for number in range(2 * STRETCH)]
+class NearSighted(Bright):
+    """Finds nobody of less than 50 pixels."""
 
-    class NearSighted(Bright):
-        """Finds nobody of less than 50 pixels, of which the whole has 18."""
+    def run(self, batch):
+        alpha = super().run(batch)
+        return alpha if (alpha > 0.5).sum() > 50 else 0 * alpha
 
-        def run(self, batch):
-            alpha = super().run(batch)
-            return alpha if (alpha > 0.5).sum() > 50 else 0 * alpha
 
-    matter = SimpleNamespace(engine=NearSighted(), finish=ALL, area=AREA, looks=2, refine="off")
-    found = list(mattes(film(alphas), matter, steady("off"), ahead=True))
+@pytest.mark.parametrize("ahead", [True, False])
+def test_who_is_too_small_for_a_look_at_the_whole_is_searched_for(ahead):
+    # The whole has 18 pixels of them.
+    alphas = [disc(300, 100 + 2 * number, 15) for number in range(2 * STRETCH)]
+    network = NearSighted()
+    matter = SimpleNamespace(engine=network, finish=ALL, area=AREA, looks=2, refine="off")
+    found = list(mattes(film(alphas), matter, steady("off"), ahead=ahead))
     for matted, alpha in zip(found, alphas, strict=True):
         assert ((matted.alpha > 0.5) & (alpha > 0.5)).sum() > 0.9 * (alpha > 0.5).sum()
 
