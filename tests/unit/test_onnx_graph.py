@@ -41,10 +41,11 @@ def test_traced_and_written_graphs_are_the_same_network(tmp_path):
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.LayerNormalization(),
-        layers.ReLU(negative_slope=0.1),
-        layers.Conv2D(4, 3, padding="same", activation="gelu"),
-        layers.Conv2DTranspose(4, 3, strides=2, padding="valid"),
+        # Named, as other tests may start keras' counting anew between these and the test's own.
+        layers.LayerNormalization(name="foreign"),
+        layers.ReLU(negative_slope=0.1, name="foreign"),
+        layers.Conv2D(4, 3, padding="same", activation="gelu", name="foreign"),
+        layers.Conv2DTranspose(4, 3, strides=2, padding="valid", name="foreign"),
     ],
     ids=lambda layer: type(layer).__name__,
 )
