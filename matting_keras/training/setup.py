@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +33,10 @@ from matting_keras.training.self_supervised import (
 )
 from matting_keras.weights.convert import FOREIGN, convert
 from matting_keras.weights.files import load, transfer
+from matting_keras.weights.folded_norms import unfold
 from matting_keras.weights.presets import BACKBONE_OF
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,11 @@ def set_up(config: RunConfig, loss: RecipeLoss, workers: Alone | Workers = ALONE
     images, target = source.first()
     check_target({"image": images, **target})
     kind = workers.learner(Learner if loss.supervised else SelfTaught)
-    learner = kind(starting_model(config, loss), loss, (images, target))
+    model = starting_model(config, loss)
+    if config.weights and (norms := unfold(model, keras.ops.convert_to_numpy(images))):
+        told = "%s: norms that are folded in it normalise again, %d of them"
+        log.info(told, config.weights, len(norms))
+    learner = kind(model, loss, (images, target))
     learner.prepare = source.prepare
     seen = keras.ops.convert_to_numpy(images)[:8]
     if target:
